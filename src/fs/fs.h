@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file-system driver: its structures, its locks, and what its files offer one another. The handle floor
+// uses only fs_register, fs_check and IRPs.
+//
+//   vcb (one mounted volume) --- store (engine)
+//    |  fcb table, by object id
+//    +-- fcb (one open file or directory) --- inode, as last written
+//         +-- scb (one open stream of it: "" or a named one) --- stream (engine), share access, byte-range
+//         locks
+//              +-- ccb (one open handle) <--- file_object.context
+//
+// An fcb lives while it has an scb, an scb while it has a ccb. A directory and a volume open have an scb too
+// (its stream holds a directory's integrity default; a volume open has fcb NULL).
+//
+// Lock order: vcb.lock (shared by every request; exclusive: mount, verify, lock, dismount)
+//   -> vcb.rename (one rename or link of directories at a time) -> fcb.lock, a parent before its child,
+//   otherwise by ascending id -> vcb.table -> scb.mutex -> the engine's locks (engine.h). fcb.lock exclusive:
+//   names in a directory change, an inode changes. Shared: look-ups, queries. Reads and writes of data take
+//   fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.
+//
+// Life of a medium (vcb.state): MOUNTED -> (verify: other medium) NOT_MOUNTED -> (right medium again)
+// MOUNTED;
+//   -> DISMOUNTED (FSCTL_DISMOUNT_VOLUME, detach) is final. In NOT_MOUNTED the store is gone; requests answer
+//   WRONG_VOLUME after asking the drive once whether the medium came back. When it did, fcbs are re-verified
+//   at next use: vcb.epoch moved on, the fcb's did not; a file whose inode is no longer the one we knew is
+//   FILE_INVALID for good (spec/storage.md 3.4).
+#ifndef FS_FS_H
+#define FS_FS_H
+
+#include <holdfast/ntfile.h>
+#include <holdfast/winioctl.h>
+
+#include "device/device.h"
+#include "engine/engine.h"
+
+extern const struct driver fs_driver;
+void fs_register(void); // once per process
+
+// Data cache size for volumes mounted from now on (0: the engine's default); set by attach before the mount.
+void fs_set_cache(struct device *real, size_t bytes);
+
+enum vcb_state { VCB_MOUNTED, VCB_NOT_MOUNTED, VCB_DISMOUNTED };
+
+enum { FCB_BUCKETS = 1024 };
+
+struct vcb {
+    struct device *device; // our volume device
+    struct device *real;
+    struct vpb *vpb;
+    struct vcb *next;       // all vcbs, under the driver's mutex: a returning medium looks for its own here
+    struct blk *blk;        // real, as the engine sees it
+    struct store *store;    // NULL unless MOUNTED
+    struct store_info info; // as of the last mount; identity survives NOT_MOUNTED
+    enum vcb_state state;
+    u64 epoch;                     // + 1 at every remount
+    struct file_object *locked_by; // FSCTL_LOCK_VOLUME
+    u32 handles;                   // open file objects on this volume
+    bool
+        lost_data; // unflushed data was dropped with a medium: the next flush says LOST_WRITEBEHIND_DATA once
+    pthread_rwlock_t lock;
+    pthread_mutex_t rename;
+    pthread_mutex_t table;
+    struct fcb *buckets[FCB_BUCKETS];
+    size_t cache_bytes;
+};
+
+struct fcb {
+    struct vcb *vcb;
+    struct fcb *next; // in the bucket
+    u64 id;
+    u32 references; // under vcb.table
+    pthread_rwlock_t lock;
+    struct inode inode; // our copy; written back by fcb_save and at the last cleanup
+    bool dirty;         // times or attributes to be written at cleanup or flush
+    bool archive_later; // set by SET_REPARSE_POINT: ARCHIVE appears when the handle is closed
+                        // (spec/reparse.md 8.13)
+    bool delete_pending;
+    bool deleted; // has no name any more; reaped when the last handle goes
+    bool invalid; // FILE_INVALID for good
+    u64 epoch;
+    u32 handles;
+    struct scb *streams;
+};
+
+struct byte_lock {
+    struct byte_lock *next;
+    u64 offset, length;
+    u32 key;
+    bool exclusive;
+    struct file_object *owner;
+};
+
+struct scb {
+    struct fcb *fcb;
+    struct scb *next;
+    struct stream *stream;
+    char name[TEXT_NAME_BYTES];
+    u32 name_len;          // 0: the default stream
+    u32 references;        // under vcb.table
+    pthread_mutex_t mutex; // what follows
+    pthread_cond_t unlocked;
+    u32 opens, readers, writers, deleters, share_read, share_write, share_delete; // share access counts
+    struct byte_lock *locks;
+    bool delete_pending; // named streams only
+};
+
+struct ccb {
+    struct vcb *vcb;
+    struct scb *scb; // NULL: the volume itself
+    u64 parent;      // directory through which it was opened, for delete and rename
+    char name[TEXT_NAME_BYTES];
+    u32 name_len; // and the name there; 0: the root, or opened by id
+    bool delete_on_close;
+    bool user_set_created, user_set_accessed, user_set_written,
+        user_set_changed; // by FileBasicInformation: no automatic update
+    bool wrote_raw;       // volume handle: the medium was written behind the file system
+    bool listed;          // directory: the first call was made, pattern is set
+    u8 dots;              // of "." and "..", how many were returned
+    u32 pattern_len;
+    char pattern[TEXT_NAME_BYTES];
+    struct dir_position position;
+};
+
+// --- fs.c: volumes, dispatch
+// --------------------------------------------------------------------------------------------
+
+// The check every request begins with: state, pending verify, returned medium, fcb epoch. On SUCCESS vcb.lock
+// is held shared (fs_leave drops it).
+nt_status fs_enter(struct vcb *vcb, struct irp *irp);
+void fs_leave(struct vcb *vcb);
+static inline struct ccb *irp_ccb(const struct irp *irp);
+
+// FSCTLs on the volume, called by fsctl.c rows; these take vcb.lock themselves.
+nt_status vcb_lock_volume(struct vcb *vcb, struct irp *irp);
+nt_status vcb_unlock_volume(struct vcb *vcb, struct irp *irp);
+nt_status vcb_dismount(struct vcb *vcb, struct irp *irp);
+nt_status vcb_is_mounted(struct vcb *vcb, struct irp *irp);
+
+// --- fcb.c: tables of open files
+// -----------------------------------------------------------------------------------------
+
+// Find or load; one more reference. FILE_INVALID when the object does not exist.
+nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out);
+void fcb_put(struct fcb *fcb);
+nt_status scb_get(struct fcb *fcb, struct str name, struct scb **out); // OBJECT_NAME_NOT_FOUND
+void scb_put(struct scb *scb);
+// Compare with the medium after it came back: SUCCESS or FILE_INVALID.
+nt_status fcb_verify(struct fcb *fcb);
+// Write the inode if it is dirty; fcb.lock is held exclusive.
+nt_status fcb_save(struct fcb *fcb);
+// Attributes as queries show them: NORMAL when nothing else, INTEGRITY_STREAM by algorithm
+// (spec/integrity.md 3.8).
+u32 fcb_attributes(const struct fcb *fcb);
+// Mark times: which of FILE times changed now, unless the handle's user set them.
+enum fcb_time { TIME_ACCESSED = 1, TIME_WRITTEN = 2, TIME_CHANGED = 4 };
+void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 times);
+
+// --- one handler a request kind (create.c, rw.c, lock.c, dir.c, info.c, volinfo.c, fsctl.c); vcb.lock is
+// held shared ----------
+
+nt_status fs_create(struct vcb *vcb, struct irp *irp);
+nt_status fs_cleanup(struct vcb *vcb, struct irp *irp);
+nt_status fs_close(struct vcb *vcb, struct irp *irp);
+nt_status fs_read(struct vcb *vcb, struct irp *irp);
+nt_status fs_write(struct vcb *vcb, struct irp *irp);
+nt_status fs_flush(struct vcb *vcb, struct irp *irp);
+nt_status fs_lock_control(struct vcb *vcb, struct irp *irp);
+nt_status fs_directory_control(struct vcb *vcb, struct irp *irp);
+nt_status fs_query_information(struct vcb *vcb, struct irp *irp);
+nt_status fs_set_information(struct vcb *vcb, struct irp *irp);
+nt_status fs_query_volume(struct vcb *vcb, struct irp *irp);
+nt_status fs_set_volume(struct vcb *vcb, struct irp *irp);
+nt_status fs_fsctl(struct vcb *vcb, struct irp *irp); // takes vcb.lock as its row says
+
+// A name that the caller may use as one component under the separator's rules; OBJECT_NAME_INVALID.
+nt_status name_check(struct str component, char separator);
+// Split "file:stream:$DATA" (Windows separator only). OBJECT_NAME_INVALID.
+nt_status name_split_stream(struct str component, struct str *file, struct str *stream,
+                            bool *names_directory);
+// Byte-range locks: FILE_LOCK_CONFLICT when another owner's lock is in the way of this read or write.
+nt_status lock_check(struct scb *scb, const struct file_object *owner, u64 offset, u64 length, bool write);
+void lock_release_all(struct scb *scb, const struct file_object *owner);
+// Remove one name of a file, and the file when it was the last one (create.c's delete-on-close, info.c's
+// replace).
+nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, struct fcb *fcb);
+nt_status file_rename(struct vcb *vcb, struct irp *irp); // info.c -> rename.c
+nt_status file_link(struct vcb *vcb, struct irp *irp);
+
+// integrity.c and reparse.c: handlers of fsctl.c rows.
+nt_status integrity_get(struct vcb *vcb, struct irp *irp);
+nt_status integrity_set(struct vcb *vcb, struct irp *irp);
+nt_status integrity_set_ex(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_set(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_set_ex(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_get(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_delete(struct vcb *vcb, struct irp *irp);
+// Buffer grammar of a reparse buffer (spec/reparse.md 3.1).
+nt_status reparse_validate(const u8 *buffer, u32 length);
+
+static inline struct ccb *irp_ccb(const struct irp *irp)
+{
+    return irp->file ? irp->file->context : NULL;
+}
+
+#endif
