@@ -77,6 +77,8 @@ void case_table_default(struct case_table *t)
             c >= 0xD800 && c < 0xE000 ? (utf8proc_int32_t)c : utf8proc_toupper((utf8proc_int32_t)c);
         t->upper[c] = up > 0 && up < 65536 ? (u16)up : (u16)c;
     }
+    // Sharp s has no upper case in names on Windows; newer Unicode tables give it one.
+    t->upper[0x00DF] = 0x00DF;
     // A folded name must fold to itself, or equal names could sort apart.
     for (u32 c = 0; c < 65536; c++)
         if (t->upper[t->upper[c]] != t->upper[c])
