@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# A short front for Meson: each target installs what is missing, configures its build directory and builds.
+.DEFAULT_GOAL := all
+.PHONY: all demo test check bench asan tsan install clean help
+
+export LANG := C.UTF-8
+BUILD := build
+# Build directory and native file.
+setup = scripts/install-deps.sh && { test -f $(1)/build.ninja || meson setup $(1) --native-file presets/$(2).ini; }
+build = $(call setup,$(1),$(2)) && ninja -C $(1)
+# Meson's own summary, then why tests were skipped, and the count of cases.
+test = $(call build,$(1),$(2)) && { rm -f $(1)/meson-logs/testlog.json; meson test -C $(1) --no-rebuild --print-errorlogs $(3); \
+	scripts/test-summary.py $(1) $(4); }
+
+all: ## build the library and the programs in build/
+	@$(call build,$(BUILD),debug)
+
+demo: ## show what Holdfast does, on real files
+	@$(call build,$(BUILD),debug) && scripts/demo.sh $(BUILD)
+
+test: ## run every test; the last line counts them
+	@$(call test,$(BUILD),debug)
+
+check: ## what CI checks: both compilers, format, tidy, sanitizers
+	@.ci/run
+
+bench: ## measure, each figure beside its plain-file peer
+	@$(call build,build-release,release) && build-release/bench/bench
+
+asan: ## every test under the address and undefined-behaviour sanitizers
+	@$(call test,build-asan,asan)
+
+tsan: ## the tests with threads under the thread sanitizer
+	@$(call test,build-tsan,tsan)
+
+install: ## install from a release build (DESTDIR is honoured)
+	@$(call build,build-release,release) && meson install -C build-release --no-rebuild
+
+clean: ## remove the build directories
+	@rm -rf build build-release build-asan build-tsan build-clang build-gcc
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
