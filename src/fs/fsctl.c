@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// THE table of file-system control codes: a code is a row. What a row says is tested from left to right, the
+// order that the documents ask for: feature, kind of open, sizes, the row's own check of the input, access,
+// write protection; then the handler runs. Codes without a row are INVALID_DEVICE_REQUEST.
+#include "fs/request.h"
+
+enum kinds { FILES = 1, DIRECTORIES = 2, VOLUMES = 4, OBJECTS = FILES | DIRECTORIES, ANYTHING = 7 };
+
+enum row_flags {
+    WRITES = 1,    // MEDIA_WRITE_PROTECTED on a read-only volume
+    NO_OUTPUT = 2, // an output buffer is INVALID_PARAMETER
+    UNLOCKED = 4,  // the handler looks at the state of the volume and takes vcb.lock itself
+};
+
+typedef nt_status handler(struct vcb *vcb, struct irp *irp);
+
+struct row {
+    u32 code;
+    u64 option; // volume option that turns the code off; 0: none
+    enum kinds kinds;
+    u32 flags;
+    u32 in_least, out_least;
+    nt_status in_short, out_short;
+    u32 access;     // any one of these; 0: none needed
+    handler *check; // may be NULL
+    handler *run;
+};
+
+static handler set_sparse, set_zero_data, get_retrieval_pointers;
+
+static const struct row rows[] = {
+    // clang-format off
+    {FSCTL_LOCK_VOLUME, 0, VOLUMES, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_lock_volume},
+    {FSCTL_UNLOCK_VOLUME, 0, VOLUMES, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_unlock_volume},
+    {FSCTL_DISMOUNT_VOLUME, 0, VOLUMES, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_dismount},
+    {FSCTL_IS_VOLUME_MOUNTED, 0, ANYTHING, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_is_mounted},
+    {FSCTL_GET_RETRIEVAL_POINTERS, 0, FILES, 0,
+        sizeof(HF_STARTING_VCN), sizeof(HF_RETRIEVAL_POINTERS), STATUS_INVALID_PARAMETER, STATUS_BUFFER_TOO_SMALL,
+        0, NULL, get_retrieval_pointers},
+    {FSCTL_SET_SPARSE, 0, FILES, WRITES, 0, 0, 0, 0,
+        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, NULL, set_sparse},
+    {FSCTL_SET_ZERO_DATA, 0, FILES, WRITES, 16, 0, STATUS_INVALID_PARAMETER, 0,
+        FILE_WRITE_DATA, NULL, set_zero_data},
+    {FSCTL_GET_INTEGRITY_INFORMATION, OPTION_NO_INTEGRITY, OBJECTS, 0,
+        0, sizeof(FSCTL_GET_INTEGRITY_INFORMATION_BUFFER), 0, STATUS_INVALID_PARAMETER,
+        0, NULL, integrity_get},
+    {FSCTL_SET_INTEGRITY_INFORMATION, OPTION_NO_INTEGRITY, OBJECTS, WRITES,
+        sizeof(FSCTL_SET_INTEGRITY_INFORMATION_BUFFER), 0, STATUS_INVALID_PARAMETER, 0,
+        0 /* both data rights, by the bits of the code */, integrity_set_check, integrity_set},
+    {FSCTL_SET_INTEGRITY_INFORMATION_EX, OPTION_NO_INTEGRITY, OBJECTS, WRITES,
+        sizeof(FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX), 0, STATUS_INVALID_PARAMETER, 0,
+        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES /* unless OPTION_SETEX_ANY */,
+        integrity_set_ex_check, integrity_set_ex},
+    {FSCTL_SET_REPARSE_POINT, OPTION_NO_REPARSE, OBJECTS, WRITES | NO_OUTPUT, 1, 0, STATUS_INVALID_BUFFER_SIZE, 0,
+        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, reparse_point_set_check, reparse_point_set},
+    {FSCTL_SET_REPARSE_POINT_EX, OPTION_NO_REPARSE, OBJECTS, WRITES | NO_OUTPUT, 1, 0, STATUS_INVALID_BUFFER_SIZE, 0,
+        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, reparse_point_set_ex_check, reparse_point_set_ex},
+    {FSCTL_GET_REPARSE_POINT, OPTION_NO_REPARSE, ANYTHING, 0, 0, 1, 0, STATUS_INVALID_USER_BUFFER,
+        0, reparse_point_get_check, reparse_point_get},
+    {FSCTL_DELETE_REPARSE_POINT, OPTION_NO_REPARSE, OBJECTS, WRITES | NO_OUTPUT,
+        1, 0, STATUS_INVALID_BUFFER_SIZE, 0,
+        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, reparse_point_delete_check, reparse_point_delete},
+    // clang-format on
+};
+
+static const struct row *row_of(u32 code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].code == code)
+            return &rows[i];
+    return NULL;
+}
+
+static enum kinds kind_of(const struct ccb *ccb)
+{
+    if (!ccb->scb)
+        return VOLUMES;
+    return ccb_is_directory(ccb) ? DIRECTORIES : FILES;
+}
+
+static bool may(const struct row *row, const struct vcb *vcb, const struct irp *irp)
+{
+    if (row->code == FSCTL_SET_INTEGRITY_INFORMATION_EX && vcb->info.options & OPTION_SETEX_ANY)
+        return true;
+    return !row->access || irp->file->access & row->access;
+}
+
+static nt_status run(const struct row *row, struct vcb *vcb, struct irp *irp)
+{
+    size_t in = irp->p.control.in ? irp->p.control.in_length : 0;
+    size_t out = irp->p.control.out ? irp->p.control.out_length : 0;
+    if (vcb->info.options & row->option)
+        return STATUS_INVALID_DEVICE_REQUEST;
+    if (!(row->kinds & kind_of(irp_ccb(irp))))
+        return STATUS_INVALID_PARAMETER;
+    if (in < row->in_least)
+        return row->in_short;
+    if (row->flags & NO_OUTPUT && irp->p.control.out_length)
+        return STATUS_INVALID_PARAMETER;
+    if (out < row->out_least)
+        return row->out_short;
+    if (row->check)
+        TRY(row->check(vcb, irp));
+    if (!may(row, vcb, irp))
+        return STATUS_ACCESS_DENIED;
+    if (row->flags & WRITES && vcb_is_readonly(vcb))
+        return STATUS_MEDIA_WRITE_PROTECTED;
+    return row->run(vcb, irp);
+}
+
+nt_status fs_fsctl(struct vcb *vcb, struct irp *irp)
+{
+    const struct row *row = row_of(irp->p.control.code);
+    if (!row)
+        return STATUS_INVALID_DEVICE_REQUEST;
+    if (row->flags & UNLOCKED)
+        return row->kinds & kind_of(irp_ccb(irp)) ? row->run(vcb, irp) : STATUS_INVALID_PARAMETER;
+    TRY(fs_enter(vcb, irp));
+    nt_status status = run(row, vcb, irp);
+    fs_leave(vcb);
+    return status;
+}
+
+// FILE_SET_SPARSE_BUFFER is one BOOLEAN; without it the file becomes sparse.
+static nt_status set_sparse(struct vcb *vcb, struct irp *irp)
+{
+    (void)vcb;
+    struct ccb *ccb = irp_ccb(irp);
+    struct fcb *fcb = ccb->scb->fcb;
+    const u8 *in = irp->p.control.in;
+    bool sparse = !in || irp->p.control.in_length == 0 || in[0];
+    SCOPE_WRITE(&fcb->lock);
+    TRY(stream_set_sparse(ccb->scb->stream, sparse));
+    if (ccb->scb->name_len == 0) {
+        if (sparse)
+            fcb->inode.attributes |= FILE_ATTRIBUTE_SPARSE_FILE;
+        else
+            fcb->inode.attributes &= ~FILE_ATTRIBUTE_SPARSE_FILE;
+    }
+    fcb_touch(fcb, ccb, TIME_CHANGED);
+    return fcb_save(fcb);
+}
+
+// FILE_ZERO_DATA_INFORMATION: from FileOffset up to, not including, BeyondFinalZero; never beyond the end.
+static nt_status set_zero_data(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    struct scb *scb = ccb->scb;
+    const u8 *in = irp->p.control.in;
+    u64 from = get_le64(in), beyond = get_le64(in + 8);
+    if (from > INT64_MAX || beyond > INT64_MAX || beyond < from)
+        return STATUS_INVALID_PARAMETER;
+    struct stream_info info;
+    stream_get_info(scb->stream, &info);
+    beyond = MIN(beyond, info.size);
+    if (from >= beyond)
+        return STATUS_SUCCESS;
+    TRY(lock_check(scb, irp->file, from, beyond - from, true));
+    nt_status status = stream_zero(scb->stream, from, beyond - from);
+    if (status == STATUS_SUCCESS)
+        fcb_mark_written(scb->fcb, ccb);
+    return file_explain(vcb, ccb, from, beyond - from, status);
+}
+
+// Cluster numbers count from the start of the device, so that device offset = Lcn * cluster size.
+static nt_status get_retrieval_pointers(struct vcb *vcb, struct irp *irp)
+{
+    enum { HEADER = 16, EXTENT = 16 };
+    struct stream *stream = irp_ccb(irp)->scb->stream;
+    u64 cluster = vcb->info.cluster, vcn = get_le64(irp->p.control.in);
+    u8 *out = irp->p.control.out;
+    size_t room = (irp->p.control.out_length - HEADER) / EXTENT;
+    struct stream_info info;
+    stream_get_info(stream, &info);
+    u64 end = align_up(info.size, cluster) / cluster;
+    if (vcn > INT64_MAX)
+        return STATUS_INVALID_PARAMETER;
+    if (vcn >= end)
+        return STATUS_END_OF_FILE;
+
+    u32 count = 0;
+    u64 start = vcn;
+    for (; vcn < end && count < room; count++) {
+        u64 device, length;
+        TRY(stream_map(stream, vcn * cluster, &device, &length));
+        vcn = MIN(vcn + MAX(align_up(length, cluster) / cluster, 1), end);
+        put_le64(out + HEADER + count * EXTENT, vcn);
+        put_le64(out + HEADER + count * EXTENT + 8, device == UINT64_MAX ? UINT64_MAX : device / cluster);
+    }
+    put_le32(out, count);
+    put_le32(out + 4, 0);
+    put_le64(out + 8, start);
+    irp->information = HEADER + (u64)count * EXTENT;
+    return vcn < end ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the request handlers (rw, lock, info, volinfo, fsctl, integrity, reparse) share among themselves and
+// nobody else needs. The checks named *_check are the rows' own parameter checks: fsctl.c runs them before
+// access and write protection are looked at.
+#ifndef FS_REQUEST_H
+#define FS_REQUEST_H
+
+#include "fs/fs.h"
+
+// The volume may have turned read-only after it was mounted, so the store is asked.
+bool vcb_is_readonly(struct vcb *vcb);
+
+// The file's data changed through this handle: times, and ARCHIVE. Written at cleanup or flush.
+void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb);
+
+static inline bool fcb_is_directory(const struct fcb *fcb)
+{
+    return fcb->inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
+}
+// Does the handle stand for the directory itself, and not for a named stream of it?
+static inline bool ccb_is_directory(const struct ccb *ccb)
+{
+    return fcb_is_directory(ccb->scb->fcb) && ccb->scb->name_len == 0;
+}
+
+// lock_check for a caller that holds scb.mutex.
+nt_status lock_check_held(const struct scb *scb, const struct file_object *owner, u64 offset, u64 length,
+                          bool write);
+
+// After a failed read or write: name the file and the range, when it was a checksum. Returns the status.
+nt_status file_explain(struct vcb *vcb, const struct ccb *ccb, u64 offset, u64 length, nt_status status);
+
+// Finish a query whose fixed part is in place: text from offset `at` on, as much as fits. BUFFER_OVERFLOW.
+nt_status reply_text(struct irp *irp, size_t at, const void *utf16, size_t bytes);
+
+nt_status integrity_set_check(struct vcb *vcb, struct irp *irp);
+nt_status integrity_set_ex_check(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_set_check(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_set_ex_check(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_get_check(struct vcb *vcb, struct irp *irp);
+nt_status reparse_point_delete_check(struct vcb *vcb, struct irp *irp);
+
+#endif

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Read, write and flush. Data moves under the stream's own locks; neither the fcb's lock nor any allocation
+// is on this path. Reading leaves LastAccessTime alone, as Windows does by default: it would turn every read
+// into a write.
+#include <stdio.h>
+
+#include "fs/request.h"
+
+bool vcb_is_readonly(struct vcb *vcb)
+{
+    if (vcb->info.readonly)
+        return true;
+    struct store_info info;
+    store_get_info(vcb->store, &info);
+    return info.readonly;
+}
+
+void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb)
+{
+    // Writers of one file run side by side without the fcb's lock, hence the atomic bit.
+    if (!fcb_is_directory(fcb))
+        __atomic_fetch_or(&fcb->inode.attributes, FILE_ATTRIBUTE_ARCHIVE, __ATOMIC_RELAXED);
+    fcb_touch(fcb, ccb, TIME_WRITTEN | TIME_CHANGED);
+}
+
+nt_status file_explain(struct vcb *vcb, const struct ccb *ccb, u64 offset, u64 length, nt_status status)
+{
+    enum { UNIT = 16384, PATH_SIZE = 1024 };
+    if (status != STATUS_DATA_CHECKSUM_ERROR)
+        return status;
+    char path[PATH_SIZE];
+    if (object_path(vcb->store, ccb->scb->fcb->id, path, sizeof path) != STATUS_SUCCESS)
+        snprintf(path, sizeof path, "file %llu", (unsigned long long)ccb->scb->fcb->id);
+    for (char *p = path; *p; p++)
+        if (*p == '/')
+            *p = '\\';
+    status_set_text("%s%s%.*s: the data in bytes %llu..%llu do not match their checksum", path,
+                    ccb->scb->name_len ? ":" : "", (int)ccb->scb->name_len, ccb->scb->name,
+                    (unsigned long long)align_down(offset, UNIT),
+                    (unsigned long long)align_up(offset + length, UNIT) - 1);
+    return status;
+}
+
+// Offsets are signed 64-bit numbers everywhere outside, so that is how far a range may reach.
+static nt_status range_check(u64 offset, u64 length)
+{
+    u64 end;
+    if (add_overflows(offset, length, &end) || end > INT64_MAX)
+        return STATUS_INVALID_PARAMETER;
+    return STATUS_SUCCESS;
+}
+
+nt_status fs_read(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    struct scb *scb = ccb->scb;
+    u64 offset = irp->p.read.offset;
+    size_t length = irp->p.read.length;
+
+    if (scb && ccb_is_directory(ccb))
+        return STATUS_INVALID_DEVICE_REQUEST;
+    if (!(irp->file->access & FILE_READ_DATA))
+        return STATUS_ACCESS_DENIED;
+    TRY(range_check(offset, length));
+    if (!scb)
+        return dev_call(vcb->real, irp);
+    if (length == 0)
+        return STATUS_SUCCESS;
+    TRY(lock_check(scb, irp->file, offset, length, false));
+    size_t done = 0;
+    nt_status status = stream_read(scb->stream, offset, irp->p.read.data, length, &done);
+    irp->information = done;
+    return file_explain(vcb, ccb, offset, length, status);
+}
+
+// Behind the file system: only for the handle that locked the volume, so that nothing it knows is in use.
+static nt_status write_volume(struct vcb *vcb, struct irp *irp)
+{
+    if (vcb->locked_by != irp->file)
+        return STATUS_ACCESS_DENIED;
+    irp_ccb(irp)->wrote_raw = true;
+    return dev_call(vcb->real, irp);
+}
+
+static nt_status write_at(struct vcb *vcb, struct irp *irp, u64 offset)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    size_t length = irp->p.write.length, done = 0;
+    TRY(range_check(offset, length));
+    nt_status status = stream_write(ccb->scb->stream, offset, irp->p.write.data, length, &done);
+    irp->information = done;
+    if (done)
+        fcb_mark_written(ccb->scb->fcb, ccb);
+    return file_explain(vcb, ccb, offset, length, status);
+}
+
+// The mutex makes "where does it end" and the write one step for all who append. Locks on what lies behind
+// the end are compared like any others.
+static nt_status write_append(struct vcb *vcb, struct irp *irp)
+{
+    struct scb *scb = irp_ccb(irp)->scb;
+    SCOPE_LOCK(&scb->mutex);
+    struct stream_info info;
+    stream_get_info(scb->stream, &info);
+    TRY(range_check(info.size, irp->p.write.length));
+    TRY(lock_check_held(scb, irp->file, info.size, irp->p.write.length, true));
+    return write_at(vcb, irp, info.size);
+}
+
+static nt_status flush_file(struct vcb *vcb, struct fcb *fcb)
+{
+    {
+        SCOPE_WRITE(&fcb->lock);
+        TRY(fcb_save(fcb));
+    }
+    return store_commit(vcb->store);
+}
+
+nt_status fs_write(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    struct scb *scb = ccb->scb;
+    u64 offset = irp->p.write.offset;
+    size_t length = irp->p.write.length;
+    u32 access = irp->file->access;
+    // Who may only append writes at the end, whatever the offset says.
+    bool append = offset == UINT64_MAX || !(access & FILE_WRITE_DATA);
+
+    if (scb && ccb_is_directory(ccb))
+        return STATUS_INVALID_DEVICE_REQUEST;
+    if (!(access & (FILE_WRITE_DATA | (scb ? FILE_APPEND_DATA : 0))))
+        return STATUS_ACCESS_DENIED;
+    if (!append || !scb)
+        TRY(range_check(offset, length));
+    if (vcb->info.readonly)
+        return STATUS_MEDIA_WRITE_PROTECTED;
+    if (!scb)
+        return write_volume(vcb, irp);
+    if (length == 0)
+        return STATUS_SUCCESS;
+    if (append) {
+        TRY(write_append(vcb, irp));
+    } else {
+        TRY(lock_check(scb, irp->file, offset, length, true));
+        TRY(write_at(vcb, irp, offset));
+    }
+    return irp->file->options & FILE_WRITE_THROUGH ? flush_file(vcb, scb->fcb) : STATUS_SUCCESS;
+}
+
+nt_status fs_flush(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    if (__atomic_exchange_n(&vcb->lost_data, false, __ATOMIC_RELAXED))
+        return STATUS_LOST_WRITEBEHIND_DATA;
+    return ccb->scb ? flush_file(vcb, ccb->scb->fcb) : store_commit(vcb->store);
+}
