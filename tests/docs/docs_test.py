@@ -79,4 +79,93 @@ def format_document_matches_header():
     return complaints
 
 
-tap.main([format_comments_are_true, format_document_matches_header])
+# --- docs/CODES.md and the README's table ------------------------------------------------------------------------------
+
+METHODS = ['buffered', 'in direct', 'out direct', 'neither']
+ACCESS = ['any', 'read', 'write', 'read, write']
+TABLES = {'fs': 'src/fs/fsctl.c', 'disk': 'src/drive/disk.c', 'cdrom': 'src/drive/cdrom.c', 'tape': 'src/drive/tape.c'}
+
+
+def header_codes():
+    """{name: (value, access, method)} of HF_CONTROL_CODES."""
+    codes = {}
+    for name, device, function, method, access in re.findall(
+            r'X\(((?:FSCTL|IOCTL)_\w+), (\w+), (\w+), (\d), (\d)\)', tap.read('include/holdfast/winioctl.h')):
+        value = int(device, 0) << 16 | int(access) << 14 | int(function, 0) << 2 | int(method)
+        codes[name] = (value, ACCESS[int(access)], METHODS[int(method)])
+    return codes
+
+
+def codes_document():
+    """{name: ((value, access, method), answered by)} of the first table in docs/CODES.md."""
+    rows = re.findall(r'^\| (\w+) \| (0x[0-9A-F]{8}) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$', tap.read('docs/CODES.md'), re.M)
+    return {name: ((int(value, 0), access, method), set(who.split(', '))) for name, value, access, method, who in rows}
+
+
+def codes_document_matches_header():
+    header, document = header_codes(), {name: row for name, (row, _) in codes_document().items()}
+    complaints = [f'docs/CODES.md lacks {name}' for name in header if name not in document]
+    complaints += [f'docs/CODES.md: {name} is not in winioctl.h' for name in document if name not in header]
+    return complaints + [f'docs/CODES.md: {name} is {document[name]}, in winioctl.h {header[name]}'
+                         for name in header if name in document and document[name] != header[name]]
+
+
+def codes_document_matches_tables():
+    """A code is answered by those whose table (rows that begin with a brace and the code's name) has it."""
+    tables = {who: set(re.findall(r'\{\s*((?:FSCTL|IOCTL)_\w+),', tap.read(path))) for who, path in TABLES.items()}
+    complaints = [f'{TABLES[who]}: no rows found' for who, names in tables.items() if not names]
+    for name, (_, documented) in codes_document().items():
+        real = {who for who, names in tables.items() if name in names}
+        if real != documented:
+            complaints.append(f'docs/CODES.md: {name}: answered by {sorted(documented)}, tables say {sorted(real)}')
+    return complaints
+
+
+def readme_covers_every_code():
+    text = tap.read('README.md')
+    return [f'README.md: the coverage table lacks {name}' for name in header_codes()
+            if not re.search(rf'^\|[^|]*\b{name}\b[^|]*\|', text, re.M)]
+
+
+# --- the README's examples ---------------------------------------------------------------------------------------------
+
+def uninstalled(*arguments):
+    """pkg-config against the build directory."""
+    environment = dict(os.environ, PKG_CONFIG_PATH=os.path.join(tap.BUILD, 'meson-uninstalled'))
+    status, output = tap.run(['pkg-config', *arguments], env=environment)
+    assert status == 0, output
+    return output.split()
+
+
+def readme_examples_run():
+    """In the order of the text and in one empty folder: shell blocks under `sh -e` with the built programs in PATH, C blocks
+    compiled as the README says and run. What a program prints must be the text block that follows it, if one does."""
+    blocks = re.findall(r'^```(\w*)\n(.*?)^```$', tap.read('README.md'), re.M | re.S)
+    environment = dict(os.environ, PATH=os.path.join(tap.BUILD, 'src/tools') + ':' + os.environ['PATH'],
+                       HOLDFAST_DEVICES='X:=file:vol.hf', LD_LIBRARY_PATH=tap.BUILD)
+    ran = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (language, text) in enumerate(blocks):
+            if language == 'sh' and 'make demo' in text:
+                continue
+            if language == 'sh':
+                command = ['sh', '-e', '-c', text]
+            elif language == 'c':
+                package = 'holdfast-win32' if 'windows.h' in text else 'holdfast'
+                command = [os.path.join(folder, f'example{number}')]
+                status, output = tap.run(['cc', '-x', 'c', '-', '-o', command[0], '-Wall', '-Werror', '-x', 'none',
+                                          *uninstalled('--cflags', '--libs', package)], input=text)
+                assert status == 0, f'{text}\n{output}'
+            else:
+                continue
+            ran += 1
+            status, output = tap.run(command, cwd=folder, env=environment)
+            assert status == 0, f'{text}\nexit status {status}\n{output}'
+            expected = blocks[number + 1] if number + 1 < len(blocks) else ('', '')
+            if expected[0] == 'text':
+                assert output == expected[1], f'{text}\nprinted\n{output}\nthe README says\n{expected[1]}'
+    return [] if ran >= 3 else ['README.md: fewer than three examples found']
+
+
+tap.main([format_comments_are_true, format_document_matches_header, codes_document_matches_header,
+          codes_document_matches_tables, readme_covers_every_code, readme_examples_run])
