@@ -63,12 +63,17 @@ struct blk {
     u64 size;    // bytes on the current medium, kept by the back end; 0 when there is none
     u32 sector;  // logical sector: 512, or 2048 for CD images
     u32 flags;   // enum blk_flags; BLK_READONLY is also set when the medium is write-protected
+    u64 medium;  // removable: 1, 2, 3 ...: moves on together with each unit attention for a new medium
+    pthread_rwlock_t lock; // removable: commands share it, a change of medium has it alone
     u64 reads, writes, read_bytes, write_bytes, flushes; // counted by blk.c (relaxed atomics)
 };
 
 // A back end. Every function but open and close reports sense; a back end fills *sense on failure and returns
 // the plain status of it (sense_plain_status), so that callers without a class driver above have something to
-// go by. Offsets and lengths were checked against size; iov lengths add up to less than 2 GiB.
+// go by. Offsets and lengths were checked against size; iov lengths add up to less than 2 GiB. close is
+// called also after a failed open. same and change are for removable media and may be NULL: same is asked
+// before every command, with the lock shared; when it says no, change is called with the lock held alone. It
+// takes up the new medium and reports the unit attention, or reports why there is none.
 struct blk_ops {
     const char *prefix; // "file"
     nt_status (*open)(struct blk *b, const char *path);
@@ -78,9 +83,11 @@ struct blk_ops {
     nt_status (*flush)(struct blk *b, struct sense *sense);                       // SYNCHRONIZE CACHE
     nt_status (*ready)(struct blk *b, struct sense *sense);                       // TEST UNIT READY
     nt_status (*command)(struct blk *b, enum blk_command c, struct sense *sense); // may be NULL: 5/20/00
+    bool (*same)(struct blk *b);
+    nt_status (*change)(struct blk *b, struct sense *sense);
 };
 
-// spec: "file:/path", a bare path means the same, "dev:/dev/loop0", "ram:BYTES", "sim:..." (blk_sim.h).
+// spec: "file:/path", a bare path means the same, "dev:/dev/loop0", "ram:BYTES".
 // SHARING_VIOLATION when another process (or this one) has it open for writing, or has it open and we want to
 // write.
 nt_status blk_open(const char *spec, u32 flags, struct blk **out);
@@ -95,6 +102,13 @@ nt_status blk_pread(struct blk *b, void *data, size_t len, u64 offset, struct se
 nt_status blk_pwrite(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense);
 nt_status blk_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
 nt_status blk_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
+// The same for this medium only (a value of b->medium): when another one is in, unit attention 6/28/00 and
+// nothing is touched. A command that was on its way during a swap, with what its sender knew before, must not
+// land on the new medium only because the attention went to another command.
+nt_status blk_read_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                          struct sense *s);
+nt_status blk_write_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                           struct sense *s);
 nt_status blk_flush(struct blk *b, struct sense *sense);
 nt_status blk_ready(struct blk *b, struct sense *sense);
 nt_status blk_command(struct blk *b, enum blk_command c, struct sense *sense);
@@ -103,6 +117,24 @@ nt_status blk_command(struct blk *b, enum blk_command c, struct sense *sense);
 // 3/xx DEVICE_DATA_ERROR, 7/27/07 DISK_FULL, 7/xx MEDIA_WRITE_PROTECTED, 2/xx DEVICE_NOT_READY, else
 // IO_DEVICE_ERROR.
 nt_status sense_plain_status(const struct sense *sense);
+// For back ends: fill sense and return its plain status.
+nt_status sense_report(struct sense *sense, u8 key, u8 asc, u8 ascq);
+
+// Both change with the medium, at any time.
+static inline u64 blk_size(const struct blk *b)
+{
+    return __atomic_load_n(&b->size, __ATOMIC_ACQUIRE);
+}
+static inline bool blk_has(const struct blk *b, enum blk_flags flag)
+{
+    return (__atomic_load_n(&b->flags, __ATOMIC_ACQUIRE) & flag) != 0;
+}
+static inline u64 blk_medium(const struct blk *b)
+{
+    return __atomic_load_n(&b->medium, __ATOMIC_ACQUIRE);
+}
+// For back ends, when a medium comes or goes (size 0): what is in now.
+void blk_set_medium(struct blk *b, u64 size, bool readonly);
 
 extern const struct blk_ops blk_file_ops, blk_dev_ops, blk_ram_ops;
 

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated drive. Media are sparse: chunks come into being when they are first written, so that a drive
+// of terabytes costs what is written to it. Chunks are never freed before the drive, so data is copied
+// without a lock.
+#include "block/blk_sim.h"
+
+#include <stdatomic.h>
+
+enum { CHUNK = 64 * 1024, NO_MEDIUM = -1 };
+
+typedef u8 *_Atomic chunk_pointer;
+
+struct sim_medium {
+    u64 size;
+    bool readonly;
+    chunk_pointer *chunks; // NULL: zeroes
+};
+
+struct sim {
+    pthread_mutex_t mutex; // everything below
+    pthread_cond_t released;
+    struct sim_medium media[SIM_MEDIA];
+    u32 media_count;
+    int inserted;   // index of the medium that is in, or NO_MEDIUM
+    bool attention; // another medium came in, nobody was told yet
+    bool ejected, prevented;
+    struct sim_answer answers[SIM_ANSWERS];
+    size_t answers_first, answers_count;
+    u32 stuck;
+    u64 releases;
+    u64 counts[SIM_KINDS];
+    u64 fail_at[SIM_KINDS]; // count at which the command fails; 0: none
+    struct sense fail_sense[SIM_KINDS];
+};
+
+static nt_status medium_init(struct sim_medium *m, u64 size, bool readonly)
+{
+    u64 chunks = size / CHUNK + (size % CHUNK != 0);
+    m->chunks = calloc(chunks + (chunks == 0), sizeof *m->chunks);
+    if (!m->chunks)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    m->size = size;
+    m->readonly = readonly;
+    return STATUS_SUCCESS;
+}
+
+static void medium_free(struct sim_medium *m)
+{
+    for (u64 i = 0; m->chunks && i * CHUNK < m->size; i++)
+        free(m->chunks[i]);
+    free(m->chunks);
+}
+
+// Two writers may meet at a new chunk; one of them wins.
+static u8 *chunk_make(chunk_pointer *slot)
+{
+    u8 *chunk = *slot;
+    if (chunk)
+        return chunk;
+    u8 *fresh = calloc(1, CHUNK);
+    if (fresh && !atomic_compare_exchange_strong(slot, &chunk, fresh)) {
+        free(fresh);
+        return chunk;
+    }
+    return fresh;
+}
+
+static void medium_read(struct sim_medium *m, u8 *data, size_t len, u64 offset)
+{
+    while (len > 0) {
+        size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
+        const u8 *chunk = m->chunks[offset / CHUNK];
+        if (chunk)
+            memcpy(data, chunk + in_chunk, part);
+        else
+            memset(data, 0, part);
+        data += part;
+        len -= part;
+        offset += part;
+    }
+}
+
+static bool medium_write(struct sim_medium *m, const u8 *data, size_t len, u64 offset)
+{
+    while (len > 0) {
+        size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
+        u8 *chunk = chunk_make(&m->chunks[offset / CHUNK]);
+        if (!chunk)
+            return false;
+        memcpy(chunk + in_chunk, data, part);
+        data += part;
+        len -= part;
+        offset += part;
+    }
+    return true;
+}
+
+static struct sim_medium *medium_in(struct sim *s)
+{
+    return s->inserted == NO_MEDIUM || s->ejected ? NULL : &s->media[s->inserted];
+}
+
+// What the drive holds has changed: tell the wrapper its size.
+static void show_medium(struct blk *b, struct sim *s)
+{
+    const struct sim_medium *m = medium_in(s);
+    blk_set_medium(b, m ? m->size : 0, m && m->readonly);
+}
+
+static nt_status sim_create(struct blk *b, u64 size)
+{
+    struct sim *s = calloc(1, sizeof *s);
+    if (!s)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->released, NULL);
+    s->inserted = NO_MEDIUM;
+    b->state = s;
+    if (size == 0)
+        return STATUS_SUCCESS;
+    TRY(medium_init(&s->media[0], size, blk_has(b, BLK_READONLY)));
+    s->media_count = 1;
+    s->inserted = 0;
+    show_medium(b, s);
+    return STATUS_SUCCESS;
+}
+
+static nt_status sim_open(struct blk *b, const char *path)
+{
+    char *end;
+    u64 size = path[0] >= '0' && path[0] <= '9' ? strtoull(path, &end, 10) : 0;
+    if (size == 0 || *end != '\0' || size > INT64_MAX) {
+        status_set_text("ram:%s: not a size in bytes", path);
+        return STATUS_INVALID_PARAMETER;
+    }
+    return sim_create(b, size);
+}
+
+static void sim_close(struct blk *b)
+{
+    struct sim *s = b->state;
+    if (!s)
+        return;
+    for (u32 i = 0; i < s->media_count; i++)
+        medium_free(&s->media[i]);
+    pthread_cond_destroy(&s->released);
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+}
+
+static void wait_until_released(struct sim *s)
+{
+    u64 seen = s->releases;
+    s->stuck++;
+    while (s->releases == seen)
+        pthread_cond_wait(&s->released, &s->mutex);
+    s->stuck--;
+}
+
+// Every command of the kinds that touch the medium begins here: count it, fail it if that was ordered, find
+// the medium.
+static nt_status begin(struct blk *b, enum sim_kind kind, struct sim_medium **medium, struct sense *sense)
+{
+    struct sim *s = b->state;
+    *medium = NULL;
+    SCOPE_LOCK(&s->mutex);
+    s->counts[kind]++;
+    if (s->fail_at[kind] == s->counts[kind]) {
+        *sense = s->fail_sense[kind];
+        TRY(sense_plain_status(sense));
+    }
+    if (s->answers_count > 0 && kind != SIM_FLUSH) {
+        struct sim_answer answer = s->answers[s->answers_first];
+        s->answers_first = (s->answers_first + 1) % SIM_ANSWERS;
+        s->answers_count--;
+        switch (answer.what) {
+        case SIM_GOOD:
+            break;
+        case SIM_CHECK:
+            *sense = answer.sense;
+            TRY(sense_plain_status(sense));
+            break;
+        case SIM_NO_MEMORY:
+            return STATUS_INSUFFICIENT_RESOURCES;
+        case SIM_STUCK:
+            wait_until_released(s);
+            break;
+        }
+    }
+    *medium = medium_in(s);
+    return *medium ? STATUS_SUCCESS : sense_report(sense, SENSE_NOT_READY, 0x3a, 0);
+}
+
+static nt_status sim_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
+{
+    struct sim_medium *m;
+    TRY(begin(b, SIM_READ, &m, sense));
+    for (int i = 0; i < n; i++) {
+        medium_read(m, iov[i].iov_base, iov[i].iov_len, offset);
+        offset += iov[i].iov_len;
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status sim_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
+{
+    struct sim_medium *m;
+    TRY(begin(b, SIM_WRITE, &m, sense));
+    for (int i = 0; i < n; i++) {
+        if (!medium_write(m, iov[i].iov_base, iov[i].iov_len, offset))
+            return sense_report(sense, SENSE_PROTECT, 0x27, 0x07);
+        offset += iov[i].iov_len;
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status sim_flush(struct blk *b, struct sense *sense)
+{
+    struct sim_medium *m;
+    return begin(b, SIM_FLUSH, &m, sense);
+}
+
+static nt_status sim_ready(struct blk *b, struct sense *sense)
+{
+    struct sim_medium *m;
+    return begin(b, SIM_READY, &m, sense);
+}
+
+static nt_status sim_command(struct blk *b, enum blk_command c, struct sense *sense)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    enum sim_kind kind = SIM_START + (enum sim_kind)c;
+    s->counts[kind]++;
+    if (s->fail_at[kind] == s->counts[kind]) {
+        *sense = s->fail_sense[kind];
+        return sense_plain_status(sense);
+    }
+    if ((c == BLK_EJECT || c == BLK_LOAD) && !blk_has(b, BLK_REMOVABLE))
+        return sense_report(sense, SENSE_ILLEGAL, 0x20, 0);
+    if (c == BLK_EJECT && s->prevented)
+        return sense_report(sense, SENSE_ILLEGAL, 0x53, 0x02);
+    if (c == BLK_PREVENT || c == BLK_ALLOW)
+        s->prevented = c == BLK_PREVENT;
+    if (c == BLK_EJECT || c == BLK_LOAD) {
+        s->ejected = c == BLK_EJECT;
+        show_medium(b, s);
+    }
+    return STATUS_SUCCESS;
+}
+
+static bool sim_same(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    return !s->attention;
+}
+
+static nt_status sim_change(struct blk *b, struct sense *sense)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    s->attention = false;
+    __atomic_fetch_add(&b->medium, 1, __ATOMIC_RELEASE);
+    return sense_report(sense, SENSE_ATTENTION, 0x28, 0);
+}
+
+const struct blk_ops blk_ram_ops = {
+    .prefix = "ram",
+    .open = sim_open,
+    .close = sim_close,
+    .preadv = sim_preadv,
+    .pwritev = sim_pwritev,
+    .flush = sim_flush,
+    .ready = sim_ready,
+    .command = sim_command,
+    .same = sim_same,
+    .change = sim_change,
+};
+
+nt_status blk_sim_new(u64 size, u32 flags, struct blk **out)
+{
+    *out = NULL;
+    struct blk *b;
+    TRY(blk_new(&blk_ram_ops, NULL, "ram:", &b));
+    b->flags = flags;
+    nt_status status = sim_create(b, size);
+    if (status != STATUS_SUCCESS) {
+        blk_close(b);
+        return status;
+    }
+    *out = b;
+    return STATUS_SUCCESS;
+}
+
+nt_status blk_sim_add_medium(struct blk *b, u64 size, bool readonly, u32 *medium)
+{
+    struct sim *s = b->state;
+    *medium = 0;
+    SCOPE_LOCK(&s->mutex);
+    if (s->media_count == SIM_MEDIA)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    TRY(medium_init(&s->media[s->media_count], size, readonly));
+    *medium = s->media_count++;
+    return STATUS_SUCCESS;
+}
+
+// A hand at the drive waits until running commands are through.
+static void change_medium(struct blk *b, int medium, bool attention)
+{
+    struct sim *s = b->state;
+    SCOPE_WRITE(&b->lock);
+    SCOPE_LOCK(&s->mutex);
+    s->inserted = medium;
+    s->attention = attention;
+    s->ejected = false;
+    show_medium(b, s);
+}
+
+void blk_sim_insert(struct blk *b, u32 medium, bool attention)
+{
+    change_medium(b, (int)medium, attention);
+}
+
+void blk_sim_remove(struct blk *b)
+{
+    change_medium(b, NO_MEDIUM, false);
+}
+
+void blk_sim_answer(struct blk *b, struct sim_answer answer)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    ASSERT(s->answers_count < SIM_ANSWERS);
+    s->answers[(s->answers_first + s->answers_count++) % SIM_ANSWERS] = answer;
+}
+
+size_t blk_sim_answers_left(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    return s->answers_count;
+}
+
+void blk_sim_release(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    s->releases++;
+    pthread_cond_broadcast(&s->released);
+}
+
+bool blk_sim_is_stuck(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    return s->stuck > 0;
+}
+
+void blk_sim_fail(struct blk *b, enum sim_kind kind, u64 n, struct sense sense)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    s->fail_at[kind] = s->counts[kind] + n;
+    s->fail_sense[kind] = sense;
+}
+
+void blk_sim_peek(struct blk *b, u32 medium, void *data, size_t len, u64 offset)
+{
+    struct sim *s = b->state;
+    ASSERT(medium < s->media_count && offset <= s->media[medium].size &&
+           len <= s->media[medium].size - offset);
+    medium_read(&s->media[medium], data, len, offset);
+}
+
+void blk_sim_flip(struct blk *b, u32 medium, u64 offset, u8 mask)
+{
+    struct sim *s = b->state;
+    u8 byte;
+    blk_sim_peek(b, medium, &byte, 1, offset);
+    byte ^= mask;
+    ASSERT(medium_write(&s->media[medium], &byte, 1, offset));
+}
+
+u64 blk_sim_count(struct blk *b, enum sim_kind kind)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    return s->counts[kind];
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A simulated drive in memory: what "ram:BYTES" is made of, and what tests steer: several media that can be
+// swapped, answers given in advance, errors at the n-th command, flipped bytes. Every function here may be
+// called while commands run.
+#ifndef BLOCK_BLK_SIM_H
+#define BLOCK_BLK_SIM_H
+
+#include "block/blk.h"
+
+enum sim_kind {
+    SIM_READ,
+    SIM_WRITE,
+    SIM_FLUSH,
+    SIM_READY,
+    SIM_START, // and on, in the order of enum blk_command
+    SIM_LOAD,
+    SIM_EJECT,
+    SIM_PREVENT,
+    SIM_ALLOW,
+    SIM_KINDS
+};
+
+struct sim_answer {
+    enum {
+        SIM_GOOD,      // do it
+        SIM_CHECK,     // fail with the sense below (recovered: succeed with it)
+        SIM_NO_MEMORY, // INSUFFICIENT_RESOURCES without sense
+        SIM_STUCK,     // wait for blk_sim_release, then do it
+    } what;
+    struct sense sense;
+};
+#define SIM_SENSE(key, asc, ascq) ((struct sim_answer){SIM_CHECK, {(key), (asc), (ascq), BLK_TRANSPORT_OK}})
+#define SIM_TRANSPORT(t)          ((struct sim_answer){SIM_CHECK, {.transport = (t)}})
+
+enum { SIM_MEDIA = 8, SIM_ANSWERS = 64 };
+
+// flags: enum blk_flags. Medium 0 of this size is in; size 0: there is no medium yet.
+nt_status blk_sim_new(u64 size, u32 flags, struct blk **out);
+
+// One more medium, not yet in the drive; its number in *medium.
+nt_status blk_sim_add_medium(struct blk *b, u64 size, bool readonly, u32 *medium);
+// Put it in, in place of what was there. With attention the next command is told (6/28/00); without, the
+// drive says nothing, as some do.
+void blk_sim_insert(struct blk *b, u32 medium, bool attention);
+void blk_sim_remove(struct blk *b);
+
+// The next TEST UNIT READY, reads and writes answer these, in order.
+void blk_sim_answer(struct blk *b, struct sim_answer answer);
+size_t blk_sim_answers_left(struct blk *b);
+void blk_sim_release(struct blk *b); // let all stuck commands go on
+bool blk_sim_is_stuck(struct blk *b);
+// The n-th command of this kind from now on (1: the next) fails with this sense.
+void blk_sim_fail(struct blk *b, enum sim_kind kind, u64 n, struct sense sense);
+
+// The bytes of a medium, whether it is in the drive or not.
+void blk_sim_peek(struct blk *b, u32 medium, void *data, size_t len, u64 offset);
+void blk_sim_flip(struct blk *b, u32 medium, u64 offset, u8 mask);
+
+u64 blk_sim_count(struct blk *b, enum sim_kind kind); // commands that reached the drive
+
+#endif

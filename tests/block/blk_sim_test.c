@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated drive itself, since other tests believe it.
+#include "tests/test.h"
+
+#include <time.h>
+
+#include "block/blk_sim.h"
+
+static void a_terabyte_costs_what_is_written(void **state)
+{
+    (void)state;
+    struct blk *b;
+    char data[8] = "far out", back[8];
+    assert_ok(blk_open("ram:1099511627776", 0, &b));
+    u64 last = b->size - 8, edge = 65536 - 3;
+    assert_ok(blk_pwrite(b, data, 8, last, NULL));
+    assert_ok(blk_pwrite(b, data, 8, edge, NULL));
+    assert_ok(blk_pread(b, back, 8, last, NULL));
+    assert_memory_equal(back, data, 8);
+    assert_ok(blk_pread(b, back, 8, edge, NULL));
+    assert_memory_equal(back, data, 8);
+    assert_ok(blk_pread(b, back, 8, 1u << 30, NULL));
+    assert_memory_equal(back, "\0\0\0\0\0\0\0\0", 8);
+    blk_close(b);
+}
+
+static void answers_in_the_given_order(void **state)
+{
+    (void)state;
+    struct blk *b;
+    struct sense sense;
+    char data[1];
+    assert_ok(blk_sim_new(4096, BLK_REMOVABLE, &b));
+    blk_sim_answer(b, SIM_SENSE(2, 0x04, 0x01));
+    blk_sim_answer(b, (struct sim_answer){.what = SIM_GOOD});
+    blk_sim_answer(b, SIM_TRANSPORT(BLK_TIMED_OUT));
+    blk_sim_answer(b, SIM_SENSE(1, 0x5d, 0));
+    blk_sim_answer(b, (struct sim_answer){.what = SIM_NO_MEMORY});
+    assert_status(blk_ready(b, &sense), STATUS_DEVICE_NOT_READY);
+    assert_int_equal(sense.ascq, 1);
+    assert_ok(blk_pread(b, data, 1, 0, &sense));
+    assert_status(blk_pwrite(b, data, 1, 0, &sense), STATUS_IO_DEVICE_ERROR);
+    assert_int_equal(sense.transport, BLK_TIMED_OUT);
+    assert_ok(blk_ready(b, &sense));
+    assert_int_equal(sense.asc, 0x5d);
+    assert_int_equal(blk_sim_answers_left(b), 1);
+    assert_status(blk_ready(b, &sense), STATUS_INSUFFICIENT_RESOURCES);
+    assert_ok(blk_ready(b, &sense));
+    assert_int_equal(blk_sim_count(b, SIM_READY), 4);
+    blk_close(b);
+}
+
+static void media_keep_their_bytes(void **state)
+{
+    (void)state;
+    struct blk *b;
+    u32 other;
+    char data[4];
+    assert_ok(blk_sim_new(4096, BLK_REMOVABLE, &b));
+    assert_ok(blk_sim_add_medium(b, 8192, true, &other));
+    assert_ok(blk_pwrite(b, "one", 4, 0, NULL));
+    blk_sim_insert(b, other, true);
+    assert_status(blk_ready(b, NULL), STATUS_VERIFY_REQUIRED);
+    assert_ok(blk_ready(b, NULL));
+    assert_int_equal(b->size, 8192);
+    assert_status(blk_pwrite(b, "two", 4, 0, NULL), STATUS_MEDIA_WRITE_PROTECTED);
+    blk_sim_remove(b);
+    assert_status(blk_ready(b, NULL), STATUS_NO_MEDIA_IN_DEVICE);
+    blk_sim_insert(b, 0, false);
+    assert_ok(blk_pread(b, data, 4, 0, NULL));
+    assert_string_equal(data, "one");
+    blk_sim_flip(b, 0, 1, 0x01);
+    assert_ok(blk_pread(b, data, 4, 0, NULL));
+    assert_string_equal(data, "ooe");
+    blk_close(b);
+}
+
+static void fails_the_nth_command(void **state)
+{
+    (void)state;
+    struct blk *b;
+    assert_ok(blk_sim_new(4096, 0, &b));
+    assert_ok(blk_pwrite(b, "a", 1, 0, NULL));
+    blk_sim_fail(b, SIM_WRITE, 2, (struct sense){.key = SENSE_MEDIUM, .asc = 0x0c});
+    blk_sim_fail(b, SIM_FLUSH, 1, (struct sense){.key = SENSE_HARDWARE});
+    assert_ok(blk_pwrite(b, "a", 1, 0, NULL));
+    assert_status(blk_pwrite(b, "a", 1, 0, NULL), STATUS_DEVICE_DATA_ERROR);
+    assert_ok(blk_pwrite(b, "a", 1, 0, NULL));
+    assert_status(blk_flush(b, NULL), STATUS_IO_DEVICE_ERROR);
+    assert_ok(blk_flush(b, NULL));
+    blk_close(b);
+}
+
+static void *send_ready(void *b)
+{
+    return blk_ready(b, NULL) == STATUS_SUCCESS ? b : NULL;
+}
+
+static void a_stuck_command_waits_for_its_release(void **state)
+{
+    (void)state;
+    struct blk *b;
+    pthread_t thread;
+    void *result;
+    assert_ok(blk_sim_new(4096, BLK_REMOVABLE, &b));
+    blk_sim_answer(b, (struct sim_answer){.what = SIM_STUCK});
+    assert_int_equal(pthread_create(&thread, NULL, send_ready, b), 0);
+    while (!blk_sim_is_stuck(b))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    blk_sim_release(b);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, b);
+    blk_close(b);
+}
+
+static void prevents_ejects_and_loads(void **state)
+{
+    (void)state;
+    struct blk *b;
+    struct sense sense;
+    assert_ok(blk_sim_new(4096, BLK_REMOVABLE, &b));
+    assert_ok(blk_command(b, BLK_PREVENT, NULL));
+    assert_status(blk_command(b, BLK_EJECT, &sense), STATUS_IO_DEVICE_ERROR);
+    assert_int_equal(sense.asc, 0x53);
+    assert_ok(blk_command(b, BLK_ALLOW, NULL));
+    assert_ok(blk_command(b, BLK_EJECT, NULL));
+    assert_status(blk_ready(b, NULL), STATUS_NO_MEDIA_IN_DEVICE);
+    assert_ok(blk_command(b, BLK_LOAD, NULL));
+    assert_ok(blk_ready(b, NULL));
+    assert_int_equal(blk_sim_count(b, SIM_EJECT), 2);
+    assert_int_equal(blk_sim_count(b, SIM_PREVENT), 1);
+    blk_close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_terabyte_costs_what_is_written),
+        cmocka_unit_test(answers_in_the_given_order),
+        cmocka_unit_test(media_keep_their_bytes),
+        cmocka_unit_test(fails_the_nth_command),
+        cmocka_unit_test(a_stuck_command_waits_for_its_release),
+        cmocka_unit_test(prevents_ejects_and_loads),
+    };
+    return cmocka_run_group_tests_name("blk_sim", tests, NULL, NULL);
+}
