@@ -122,7 +122,8 @@ HF_API bool hf_code_from_name(const char *name, uint32_t *code);
 // --- requests in the background ------------------------------------------------------------------------------------
 
 // Runs one of the calls above on a worker thread; complete is called there. hf_cancel ends requests of a handle that
-// still wait (for a lock, for a drive to become ready) with CANCELLED.
+// still wait (for a lock, for a drive to become ready) with CANCELLED; of one that had not begun, complete is called
+// by hf_cancel itself. hf_close does the same and waits for what is running.
 enum hf_request_kind { HF_REQUEST_READ, HF_REQUEST_WRITE, HF_REQUEST_IOCTL, HF_REQUEST_FLUSH, HF_REQUEST_LOCK };
 struct hf_request {
     enum hf_request_kind kind;
@@ -136,6 +137,8 @@ struct hf_request {
     bool exclusive; // lock: offset and in_length are the range
     void (*complete)(struct hf_request *request, nt_status status, size_t done);
     void *context;
+    struct hf_request *next_; // these two are Holdfast's own until complete was called
+    void *handle_;
 };
 // The request must live until complete was called. PENDING; anything else: not started, complete is not called.
 HF_API nt_status hf_submit(struct hf_request *request);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of this floor offer one another: handles, the device table, names, the create loop,
+// background requests.
+//
+//   hf_handle (a number) -> struct handle (a table slot) -> struct drive_entry (the device it was opened
+//   through)
+//                                |
+//                                +-- file_object -> device (volume or real), where its IRPs go
+//
+// Locks: the device table's mutex, the handle table's free-list mutex and the request queue's mutex are
+// leaves; none is held across an IRP. A request holds a reference on its handle, which keeps file object and
+// device alive.
+#ifndef HANDLE_HANDLE_H
+#define HANDLE_HANDLE_H
+
+#include <holdfast/holdfast.h>
+
+#include "device/device.h"
+#include "drive/drive.h"
+
+// --- names.c: devices and names
+// ------------------------------------------------------------------------------------
+
+struct drive_entry {
+    struct drive_entry *next;
+    char letter; // 'X', or 0
+    enum drive_kind kind;
+    u32 number;
+    struct device *device;
+    u32 users; // handles, and calls that are under way
+    bool busy; // being detached or formatted: nobody new
+};
+
+// The device called name ("X:", "CdRom0", case-insensitive), counted until entry_put. OBJECT_PATH_NOT_FOUND
+// for a drive letter, OBJECT_NAME_NOT_FOUND for another name, ACCESS_DENIED while it is busy.
+nt_status entry_get(struct str name, struct drive_entry **out);
+void entry_get_again(struct drive_entry *entry);
+void entry_put(struct drive_entry *entry);
+// The same for one that must have no other user until entry_put_exclusive. SHARING_VIOLATION.
+nt_status entry_get_exclusive(struct str name, struct drive_entry **out);
+void entry_put_exclusive(struct drive_entry *entry);
+// Dismount what is mounted on the device, committing it; SUCCESS when nothing is.
+nt_status entry_dismount(struct drive_entry *entry);
+
+// "BACKEND[,option]...", taken apart. Options are read from the right, so that a path may hold commas.
+struct spec {
+    char backend[4096];
+    u32 blk_flags; // enum blk_flags
+    bool classpnp;
+    u64 cache_bytes;
+    u64 retry_ms;
+};
+nt_status spec_parse(const char *text, struct spec *spec);
+
+enum { NAME_UNITS = 32767, NAME_BYTES = NAME_UNITS * 3 };
+
+struct name {
+    struct drive_entry *entry; // counted; NULL in a relative name
+    struct str path;           // components, none of them empty, "." or ".."
+    char separator;
+    bool volume;    // names the volume or device itself
+    bool directory; // ended in a separator
+    char *memory;   // holds path when it is not a part of the caller's text
+};
+nt_status name_parse(const char *text, struct name *name);
+nt_status name_parse_relative(const char *text, char separator, struct name *name);
+void name_free(struct name *name);
+
+// Cut the first component off *rest; false when there is none left.
+bool path_next(struct str *rest, char separator, struct str *component);
+// Append the components of add, written with separator in, to the path in buf; "." and ".." are folded. False
+// when
+// ".." would leave the root, unless clip, which stays there. There must be room for one byte more than both.
+bool path_append(char *buf, u32 *len, char separator, struct str add, char in, bool clip);
+// What an absolute NT path may not hold: OBJECT_NAME_INVALID for "" and "..", OBJECT_PATH_NOT_FOUND for ".".
+nt_status path_check(struct str path, char separator);
+
+// --- resolve.c: a create, through links
+// ------------------------------------------------------------------------------
+
+struct open {
+    struct name name;
+    struct file_object *related; // NULL: name is complete
+    u32 share, disposition, options, attributes;
+    bool target_directory; // open the parent of the last component, which is left in name.path
+    u32 action;            // out: FILE_OPENED ...
+};
+// Fill file (file->access is given) and follow links, which may change open->name. On success file->device is
+// referenced.
+nt_status open_create(struct open *open, struct file_object *file);
+// CLEANUP, CLOSE, and the reference on the device.
+void file_close(struct file_object *file, const _Atomic bool *cancel);
+// The file's path on its volume, '/' between components; *len in: room, out: used. BUFFER_TOO_SMALL.
+nt_status file_path(struct file_object *file, char *out, size_t *len);
+
+// --- handle.c
+// ------------------------------------------------------------------------------------------------------
+
+struct handle {
+    _Atomic u64 state; // generation, open bit, references: see handle.c
+    struct file_object file;
+    struct drive_entry *entry;
+    _Atomic bool closing; // ends synchronous requests that wait
+    char separator;       // how names relative to this handle are spelled
+    u32 index;
+    u32 next_free;
+};
+// A reference that keeps the handle's file object; INVALID_HANDLE.
+nt_status handle_get(hf_handle h, struct handle **out);
+void handle_put(struct handle *handle);
+// Close what is still open, except handles that are in use this moment: process exit.
+void handle_close_all(void);
+u32 access_map(u32 access); // GENERIC_* into what they mean for files
+
+static inline void scope_handle_put(struct handle **handle)
+{
+    if (*handle)
+        handle_put(*handle);
+}
+#define SCOPE_HANDLE __attribute__((cleanup(scope_handle_put)))
+
+// --- file.c, ioctl.c: requests on a referenced handle. cancel NULL: the handle's own
+// --------------------------------
+
+// Send irp to the handle's device. *done (may be NULL) is its information, or 0 with an error status.
+nt_status request_send(struct handle *handle, const _Atomic bool *cancel, struct irp *irp, size_t *done);
+nt_status request_read(struct handle *handle, const _Atomic bool *cancel, u64 offset, void *data,
+                       size_t length, size_t *done);
+nt_status request_write(struct handle *handle, const _Atomic bool *cancel, u64 offset, const void *data,
+                        size_t length, size_t *done);
+nt_status request_flush(struct handle *handle, const _Atomic bool *cancel);
+nt_status request_lock(struct handle *handle, const _Atomic bool *cancel, u64 offset, u64 length,
+                       bool exclusive, bool wait);
+nt_status request_ioctl(struct handle *handle, const _Atomic bool *cancel, u32 code, const void *in,
+                        size_t in_length, void *out, size_t out_length, size_t *done);
+
+// --- async.c
+// -------------------------------------------------------------------------------------------------------
+
+void async_cancel(struct handle *handle); // what the handle has waiting or running in the background
+void async_stop(void);                    // start nothing more, end what waits: process exit
+
+#endif
