@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Count the TAP cases of the last `meson test` in a build directory.
 
-Prints why each skipped case was skipped and then the line "N passed, N failed, N skipped". A program that failed
-without a failed case (a crash, a time-out, a short plan) counts as one failure. Exit status 1 when something failed,
-or with --no-skips when something was skipped. Several build directories are added up.
+Prints what failed cases said (Meson shows only the stderr of TAP programs), why each skipped case was skipped, and then
+the line "N passed, N failed, N skipped". A program that failed without a failed case (a crash, a time-out, a short plan)
+counts as one failure. Exit status 1 when something failed, or with --no-skips when something was skipped. Several build
+directories are added up.
 """
 import json
 import re
 import sys
 
 CASE = re.compile(r'^(not )?ok\b[ \t]*\d*[ \t]*(?:-[ \t]*)?(.*?)(?:[ \t]*#[ \t]*(SKIP|TODO)\S*[ \t]*(.*))?$', re.I | re.M)
+LINES_SHOWN = 100
 PLAN_SKIP = re.compile(r'^1\.\.0[ \t]*#[ \t]*SKIP\S*[ \t]*(.*)$', re.I | re.M)
 
 
@@ -30,6 +32,9 @@ def count(test):
         else:
             passed += 1
     bad = result not in ('OK', 'SKIP', 'EXPECTEDFAIL')
+    if bad:
+        said = [line for line in output.split('\n') if line.startswith(('#', 'not ok', 'Bail out'))]
+        print('\n'.join([f'failed: {name} ({result})'] + [f'    {line}' for line in said[:LINES_SHOWN]]))
     if bad and failed == 0:
         failed = 1
     elif not cases and result == 'SKIP':
