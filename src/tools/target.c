@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names like vol.hf:/dir/file: parses them, attaches the image as a drive while it is in use (one image at a
+// time), walks trees. The path is kept as hf_open wants it, "X:/dir/file"; users see it with their own word
+// for the image.
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/tool.h"
+
+static char drive[3] = "X:";
+static char *attached; // the image that is attached as drive; NULL: none
+static uint32_t attached_flags;
+
+void target_set_drive(const char *letter)
+{
+    size_t length = strlen(letter);
+    if (!isalpha((unsigned char)letter[0]) || length > 2 || (length == 2 && letter[1] != ':'))
+        usage_error("--drive: '%s' is not a letter", letter);
+    drive[0] = (char)toupper((unsigned char)letter[0]);
+}
+
+char target_drive(void)
+{
+    return drive[0];
+}
+
+// --- parsing
+// ---------------------------------------------------------------------------------------------------------
+
+static bool is_device_name(const char *word)
+{
+    return word[0] == '\\' && word[1] == '\\';
+}
+
+// Where the image's name ends: at the first ":/", or at a ':' that ends the word. NULL: neither.
+static const char *image_end(const char *word)
+{
+    const char *colon = strstr(word, ":/");
+    size_t length = strlen(word);
+    if (!colon && length > 1 && word[length - 1] == ':')
+        colon = word + length - 1;
+    return colon == word ? NULL : colon;
+}
+
+bool word_is_target(const char *word)
+{
+    return image_end(word) != NULL;
+}
+
+static void target_append(struct target *t, const char *text, size_t length)
+{
+    if (t->length + length + 1 > t->room) {
+        t->room = 2 * (t->length + length + 1);
+        t->name = memory_grow(t->name, t->room);
+    }
+    memcpy(t->name + t->length, text, length);
+    t->length += length;
+    t->name[t->length] = 0;
+}
+
+char *image_of(const char *word)
+{
+    const char *end = image_end(word);
+    if (end && (strcmp(end, ":") != 0 && strcmp(end, ":/") != 0))
+        usage_error("'%s': expected a volume, not a file in it", word);
+    char *image = text_copy(word);
+    if (end)
+        image[end - word] = 0;
+    if (!image[0])
+        usage_error("the name of the volume is empty");
+    return image;
+}
+
+void target_parse(struct target *t, const char *word, enum target_kind kind)
+{
+    *t = (struct target){0};
+    if (kind == TARGET_DEVICE && is_device_name(word)) {
+        target_append(t, word, strlen(word));
+        return;
+    }
+    const char *end = image_end(word);
+    if (!end && kind == TARGET_DEVICE && !strchr(word, ':'))
+        end = word + strlen(word); // a bare image: the volume itself
+    if (!end || end == word)
+        usage_error("'%s': expected VOLUME:/PATH, such as vol.hf:/dir/file", word);
+    t->image = text_copy(word);
+    t->image[end - word] = 0;
+    const char *path = *end ? end + 1 : end;
+    if (kind == TARGET_DEVICE && !*path) {
+        target_append(t, "\\\\.\\", 4);
+        target_append(t, drive, 2);
+        return;
+    }
+    // Components one by one: "a//b/" is "a/b", and the root keeps its slash.
+    target_append(t, drive, 2);
+    target_append(t, "/", 1);
+    while (*path) {
+        size_t length = strcspn(path, "/");
+        if (length > 0) {
+            if (t->length > 3)
+                target_append(t, "/", 1);
+            target_append(t, path, length);
+        }
+        path += length;
+        path += *path == '/';
+    }
+}
+
+struct target target_volume_root(const char *word)
+{
+    struct target t = {.image = image_of(word)};
+    target_append(&t, drive, 2);
+    target_append(&t, "/", 1);
+    return t;
+}
+
+void target_free(struct target *t)
+{
+    free(t->image);
+    free(t->name);
+    *t = (struct target){0};
+}
+
+void target_copy(struct target *t, const struct target *from)
+{
+    *t = (struct target){.image = from->image ? text_copy(from->image) : NULL};
+    target_append(t, from->name, from->length);
+}
+
+size_t target_push(struct target *t, const char *component)
+{
+    size_t length = t->length;
+    if (!target_is_root(t))
+        target_append(t, "/", 1);
+    target_append(t, component, strlen(component));
+    return length;
+}
+
+void target_pop(struct target *t, size_t length)
+{
+    t->length = length;
+    t->name[length] = 0;
+}
+
+bool target_is_root(const struct target *t)
+{
+    return t->length == 3;
+}
+
+const char *target_basename(const struct target *t)
+{
+    const char *slash = strrchr(t->name, '/');
+    return slash ? slash + 1 : t->name;
+}
+
+const char *target_shown(const struct target *t)
+{
+    static char *shown;
+    if (!t->image)
+        return t->name;
+    const char *path = is_device_name(t->name) ? "" : t->name + 2;
+    size_t image = strlen(t->image), length = strlen(path);
+    shown = memory_grow(shown, image + length + 2);
+    memcpy(shown, t->image, image);
+    shown[image] = ':';
+    memcpy(shown + image + 1, path, length + 1);
+    return shown;
+}
+
+void target_stream(struct target *t, const char *stream)
+{
+    if (!stream)
+        return;
+    // Only the Windows spelling has streams.
+    if (strchr(t->name, '\\') || strpbrk(stream, "\\/:") || !stream[0])
+        usage_error(
+            "--stream: neither the path nor the stream's name may hold a '\\', nor the stream '/' or ':'");
+    for (char *p = t->name; *p; p++)
+        *p = *p == '/' ? '\\' : *p;
+    target_append(t, ":", 1);
+    target_append(t, stream, strlen(stream));
+}
+
+// --- attaching
+// -------------------------------------------------------------------------------------------------------
+
+static bool attach_devices(void)
+{
+    nt_status status = hf_attach_list(NULL);
+    if (status != STATUS_SUCCESS)
+        fail_status("HOLDFAST_DEVICES", status, "cannot attach");
+    return status == STATUS_SUCCESS;
+}
+
+bool target_attach(const struct target *t, uint32_t flags)
+{
+    if (!t->image)
+        return attach_devices();
+    if (attached && strcmp(attached, t->image) == 0 && attached_flags == flags)
+        return true;
+    target_detach();
+    if (strchr(t->image, ',')) {
+        fail_text(t->image, "the name of an image cannot hold ','");
+        return false;
+    }
+    const char *readonly = flags & ATTACH_WRITE ? "" : ",readonly";
+    const char *removable = flags & ATTACH_REMOVABLE ? ",removable" : "";
+    size_t size = strlen(t->image) + 40;
+    char *spec = memory(size);
+    snprintf(spec, size, "file:%s%s%s", t->image, readonly, removable);
+    nt_status status = hf_attach(drive, spec);
+    free(spec);
+    if (status != STATUS_SUCCESS) {
+        fail_status(t->image, status, "cannot open the image");
+        return false;
+    }
+    attached = text_copy(t->image);
+    attached_flags = flags;
+    return true;
+}
+
+void target_detach(void)
+{
+    if (!attached)
+        return;
+    nt_status status = hf_detach(drive);
+    if (status != STATUS_SUCCESS)
+        fail_status(attached, status, "cannot finish");
+    free(attached);
+    attached = NULL;
+}
+
+nt_status target_open(const struct target *t, uint32_t access, uint32_t disposition, uint32_t options,
+                      hf_handle *h)
+{
+    return hf_open(t->name,
+                   &(struct hf_open_options){.access = access | FILE_READ_ATTRIBUTES,
+                                             .disposition = disposition,
+                                             .options = options},
+                   h);
+}
+
+void handle_close(const struct target *t, hf_handle h)
+{
+    nt_status status = hf_close(h);
+    if (status != STATUS_SUCCESS)
+        fail_status(target_shown(t), status, "cannot close");
+}
+
+bool target_is_directory(const struct target *t)
+{
+    hf_handle h;
+    if (target_open(t, 0, FILE_OPEN, FILE_DIRECTORY_FILE, &h) != STATUS_SUCCESS)
+        return false;
+    handle_close(t, h);
+    return true;
+}
+
+// --- directories
+// -----------------------------------------------------------------------------------------------------
+
+static void listing_add(struct listing *l, const struct hf_dirent *entry)
+{
+    if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
+        return;
+    if (l->count == l->room) {
+        l->room = l->room ? 2 * l->room : 64;
+        l->entries = memory_grow(l->entries, l->room * sizeof *l->entries);
+    }
+    l->entries[l->count++] = (struct entry){entry->stat, text_copy(entry->name)};
+}
+
+nt_status listing_read(hf_handle directory, struct listing *out)
+{
+    static _Alignas(struct hf_dirent) unsigned char buffer[1 << 16];
+    *out = (struct listing){0};
+    for (bool restart = true;; restart = false) {
+        size_t done;
+        nt_status status = hf_list(directory, NULL, restart, buffer, sizeof buffer, &done);
+        if (status == STATUS_NO_MORE_FILES)
+            return STATUS_SUCCESS;
+        if (status != STATUS_SUCCESS)
+            return status;
+        const unsigned char *p = buffer;
+        for (;;) {
+            const struct hf_dirent *entry = (const struct hf_dirent *)(const void *)p;
+            listing_add(out, entry);
+            if (!entry->next)
+                break;
+            p += entry->next;
+        }
+    }
+}
+
+void listing_free(struct listing *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        free(l->entries[i].name);
+    free(l->entries);
+    *l = (struct listing){0};
+}
+
+void target_walk(struct target *t, uint32_t access, bool recursive, visit_fn *visit, void *context)
+{
+    hf_handle h;
+    struct hf_stat st;
+    nt_status status = target_open(t, access, FILE_OPEN, FILE_OPEN_REPARSE_POINT, &h);
+    if (status != STATUS_SUCCESS) {
+        fail_status(target_shown(t), status, "cannot open");
+        return;
+    }
+    struct listing l = {0};
+    status = hf_stat(h, &st);
+    if (status == STATUS_SUCCESS) {
+        visit(context, t, h, &st);
+        if (recursive && is_directory(&st))
+            status = listing_read(h, &l);
+    }
+    if (status != STATUS_SUCCESS)
+        fail_status(target_shown(t), status, "cannot read");
+    handle_close(t, h);
+    for (size_t i = 0; i < l.count; i++) {
+        size_t length = target_push(t, l.entries[i].name);
+        target_walk(t, access, recursive, visit, context);
+        target_pop(t, length);
+    }
+    listing_free(&l);
+}
