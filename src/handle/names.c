@@ -300,8 +300,10 @@ static void entry_remove(struct drive_entry *entry)
             at = &(*at)->next;
         *at = entry->next;
     }
-    if (entry->device)
+    if (entry->device) {
+        fs_set_cache(entry->device, 0);
         dev_release(entry->device);
+    }
     free(entry);
 }
 
@@ -365,45 +367,26 @@ nt_status hf_attach_list(const char *text)
     return attach_text(devices);
 }
 
-// A request on the volume itself, for ourselves: no handle, all rights.
-static nt_status volume_control(struct device *volume, u32 code)
+static struct device *mounted_volume(struct device *real)
 {
-    struct file_object file = {.device = volume, .access = FILE_ALL_ACCESS, .share = 7, .volume_open = true};
-    struct irp create = {
-        .major = IRP_MJ_CREATE,
-        .file = &file,
-        .privileges = PRIVILEGE_MANAGE_VOLUME,
-        .p.create = {
-            .separator = '\\', .access = file.access, .share = file.share, .disposition = FILE_OPEN}};
-    TRY(dev_call(volume, &create));
-    struct irp control = {.major = IRP_MJ_FILE_SYSTEM_CONTROL,
-                          .minor = IRP_MN_USER_FS_REQUEST,
-                          .file = &file,
-                          .privileges = PRIVILEGE_MANAGE_VOLUME,
-                          .p.control = {.code = code}};
-    nt_status status = dev_call(volume, &control);
-    dev_reference(volume);
-    file_close(&file, NULL);
-    return status;
+    SCOPE_LOCK(&real->mutex);
+    struct device *volume = real->vpb->flags & VPB_MOUNTED ? real->vpb->volume : NULL;
+    if (volume)
+        dev_reference(volume);
+    return volume;
 }
 
 nt_status entry_dismount(struct drive_entry *entry)
 {
-    struct device *volume = NULL;
-    if (!entry->device)
-        return STATUS_SUCCESS;
-    {
-        SCOPE_LOCK(&entry->device->mutex);
-        struct vpb *vpb = entry->device->vpb;
-        if ((vpb->flags & VPB_MOUNTED) && vpb->volume) {
-            volume = vpb->volume;
-            dev_reference(volume);
-        }
+    // More than one turn: dismounting after a change of media can mount the new one first.
+    enum { TURNS = 4 };
+    nt_status status = STATUS_SUCCESS;
+    struct device *volume;
+    for (int turn = 0; turn < TURNS && (volume = mounted_volume(entry->device)) != NULL; turn++) {
+        nt_status dismounted = fs_dismount(volume);
+        status = status == STATUS_SUCCESS ? dismounted : status;
+        dev_release(volume);
     }
-    if (!volume)
-        return STATUS_SUCCESS;
-    nt_status status = volume_control(volume, FSCTL_DISMOUNT_VOLUME);
-    dev_release(volume);
     return status;
 }
 
