@@ -42,8 +42,7 @@ static nt_status range_check(u64 offset, size_t length)
     return add_overflows(offset, length, &end) || end > INT64_MAX ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
 }
 
-// --- data
-// ----------------------------------------------------------------------------------------------------------
+// --- data ----------------------------------------------------------------------------------------
 
 nt_status request_read(struct handle *handle, const _Atomic bool *cancel, u64 offset, void *data,
                        size_t length, size_t *done)
@@ -100,8 +99,7 @@ nt_status hf_flush(hf_handle h)
     return request_flush(handle, NULL);
 }
 
-// --- locks
-// ---------------------------------------------------------------------------------------------------------
+// --- locks ---------------------------------------------------------------------------------------
 
 nt_status request_lock(struct handle *handle, const _Atomic bool *cancel, u64 offset, u64 length,
                        bool exclusive, bool wait)
@@ -131,8 +129,7 @@ nt_status hf_unlock(hf_handle h, uint64_t offset, uint64_t length)
     return request_send(handle, NULL, &irp, NULL);
 }
 
-// --- information
-// ---------------------------------------------------------------------------------------------------
+// --- information ---------------------------------------------------------------------------------
 
 // Access that a class needs, where it needs any (the I/O manager's table).
 static const struct {
@@ -243,8 +240,7 @@ nt_status hf_stat(hf_handle h, struct hf_stat *st)
     return STATUS_SUCCESS;
 }
 
-// --- rename and link
-// -----------------------------------------------------------------------------------------------
+// --- rename and link -----------------------------------------------------------------------------
 
 // Where the new name goes: the opened parent, and the last component in open->name.path.
 static nt_status target_open(const char *name, struct handle *root, struct open *open,
@@ -319,8 +315,7 @@ nt_status hf_link(hf_handle h, hf_handle root, const char *name, bool replace)
     return name_request(h, root, name, FileLinkInformation, 0, replace);
 }
 
-// --- listings
-// ------------------------------------------------------------------------------------------------------
+// --- listings ------------------------------------------------------------------------------------
 
 nt_status hf_query_directory(hf_handle h, uint32_t class_, const char *pattern, bool restart, bool single,
                              void *out, size_t length, size_t *done)

@@ -25,8 +25,7 @@ static u32 slots; // made so far
 
 static _Atomic u32 privileges = PRIVILEGE_CREATE_SYMBOLIC_LINK | PRIVILEGE_MANAGE_VOLUME;
 
-// --- the table
-// -----------------------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------
 
 static struct handle *slot_at(u32 index)
 {
@@ -123,8 +122,7 @@ static void slot_finish(struct handle *handle)
     slot_give(handle);
 }
 
-// --- open and close
-// ------------------------------------------------------------------------------------------------
+// --- open and close ------------------------------------------------------------------------------
 
 u32 access_map(u32 access)
 {
@@ -162,6 +160,25 @@ static nt_status options_check(const struct hf_open_options *options, struct ope
     return STATUS_SUCCESS;
 }
 
+// FILE_OPEN_BY_FILE_ID: the path is the file's number in digits; the file system takes its eight bytes.
+static nt_status name_to_id(struct name *name)
+{
+    u64 id = 0;
+    for (u32 i = 0; i < name->path.len; i++) {
+        char c = name->path.p[i];
+        if (c < '0' || c > '9' || mul_overflows(id, 10, &id) || add_overflows(id, (u64)(c - '0'), &id))
+            return STATUS_INVALID_PARAMETER;
+    }
+    char *bytes = malloc(sizeof id);
+    if (!bytes)
+        return STATUS_NO_MEMORY;
+    put_le64(bytes, id);
+    free(name->memory);
+    name->memory = bytes;
+    name->path = (struct str){bytes, sizeof id};
+    return STATUS_SUCCESS;
+}
+
 // Fill open->name, and related when there is a root.
 static nt_status open_parse(const char *text, struct handle *root, struct open *open)
 {
@@ -173,7 +190,9 @@ static nt_status open_parse(const char *text, struct handle *root, struct open *
     } else {
         TRY(name_parse(text, &open->name));
     }
-    if (!open->name.directory || open->target_directory)
+    if (open->options & FILE_OPEN_BY_FILE_ID)
+        return name_to_id(&open->name);
+    if (!open->name.directory)
         return STATUS_SUCCESS;
     if (open->options & FILE_NON_DIRECTORY_FILE)
         return STATUS_OBJECT_NAME_INVALID;
@@ -287,8 +306,7 @@ void handle_close_all(void)
     }
 }
 
-// --- privileges
-// ----------------------------------------------------------------------------------------------------
+// --- privileges ----------------------------------------------------------------------------------
 
 uint32_t hf_privileges(void)
 {

@@ -18,8 +18,7 @@
 #include "device/device.h"
 #include "drive/drive.h"
 
-// --- names.c: devices and names
-// ------------------------------------------------------------------------------------
+// --- names.c: devices and names ------------------------------------------------------------------
 
 struct drive_entry {
     struct drive_entry *next;
@@ -75,8 +74,7 @@ bool path_append(char *buf, u32 *len, char separator, struct str add, char in, b
 // What an absolute NT path may not hold: OBJECT_NAME_INVALID for "" and "..", OBJECT_PATH_NOT_FOUND for ".".
 nt_status path_check(struct str path, char separator);
 
-// --- resolve.c: a create, through links
-// ------------------------------------------------------------------------------
+// --- resolve.c: a create, through links ----------------------------------------------------------
 
 struct open {
     struct name name;
@@ -93,8 +91,7 @@ void file_close(struct file_object *file, const _Atomic bool *cancel);
 // The file's path on its volume, '/' between components; *len in: room, out: used. BUFFER_TOO_SMALL.
 nt_status file_path(struct file_object *file, char *out, size_t *len);
 
-// --- handle.c
-// ------------------------------------------------------------------------------------------------------
+// --- handle.c ------------------------------------------------------------------------------------
 
 struct handle {
     _Atomic u64 state; // generation, open bit, references: see handle.c
@@ -119,8 +116,7 @@ static inline void scope_handle_put(struct handle **handle)
 }
 #define SCOPE_HANDLE __attribute__((cleanup(scope_handle_put)))
 
-// --- file.c, ioctl.c: requests on a referenced handle. cancel NULL: the handle's own
-// --------------------------------
+// --- file.c, ioctl.c: requests on a referenced handle. cancel NULL: the handle's own -------------
 
 // Send irp to the handle's device. *done (may be NULL) is its information, or 0 with an error status.
 nt_status request_send(struct handle *handle, const _Atomic bool *cancel, struct irp *irp, size_t *done);
@@ -134,8 +130,7 @@ nt_status request_lock(struct handle *handle, const _Atomic bool *cancel, u64 of
 nt_status request_ioctl(struct handle *handle, const _Atomic bool *cancel, u32 code, const void *in,
                         size_t in_length, void *out, size_t out_length, size_t *done);
 
-// --- async.c
-// -------------------------------------------------------------------------------------------------------
+// --- async.c -------------------------------------------------------------------------------------
 
 void async_cancel(struct handle *handle); // what the handle has waiting or running in the background
 void async_stop(void);                    // start nothing more, end what waits: process exit

@@ -16,8 +16,7 @@ static pid_t owner;               // the process that attached: a fork's child m
 static const char *const kind_names[] = {
     [DRIVE_DISK] = "PhysicalDrive", [DRIVE_CDROM] = "CdRom", [DRIVE_TAPE] = "Tape"};
 
-// --- device names
-// --------------------------------------------------------------------------------------------------
+// --- device names --------------------------------------------------------------------------------
 
 static char upper(char c)
 {
@@ -138,8 +137,7 @@ void entry_put_exclusive(struct drive_entry *entry)
     entry->busy = false;
 }
 
-// --- attach, detach
-// ------------------------------------------------------------------------------------------------
+// --- attach, detach ------------------------------------------------------------------------------
 
 static bool parse_size(const char *text, u64 *out)
 {
@@ -435,8 +433,7 @@ nt_status hf_list_devices(char *out, size_t size)
     return STATUS_SUCCESS;
 }
 
-// --- paths
-// ---------------------------------------------------------------------------------------------------------
+// --- paths ---------------------------------------------------------------------------------------
 
 bool path_next(struct str *rest, char separator, struct str *component)
 {

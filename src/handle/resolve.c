@@ -15,8 +15,7 @@ struct link {
     char *memory;
 };
 
-// --- one create
-// ----------------------------------------------------------------------------------------------------
+// --- one create ----------------------------------------------------------------------------------
 
 // Opens with these rights only do not mount: they ask about the drive, not about the medium
 // (spec/storage.md 1.1).
@@ -92,8 +91,7 @@ void file_close(struct file_object *file, const _Atomic bool *cancel)
     file->device = NULL;
 }
 
-// --- links
-// ---------------------------------------------------------------------------------------------------------
+// --- links ---------------------------------------------------------------------------------------
 
 // The substitute name of a symbolic link or mount point. The file system checked the buffer when it was set,
 // but it comes from a disk.
@@ -312,6 +310,9 @@ static nt_status follow_decoded(struct open *open, struct irp_reparse *reparse, 
 static nt_status link_follow(struct open *open, struct irp_reparse *reparse, u32 *budget)
 {
     struct link link;
+    if (open->options &
+        FILE_OPEN_BY_FILE_ID) // a number has no directory that the target could be relative to
+        return STATUS_REPARSE_POINT_NOT_RESOLVED;
     if (reparse->consumed > open->name.path.len || reparse->parent > reparse->consumed)
         return STATUS_IO_REPARSE_DATA_INVALID;
     TRY(link_decode(reparse, &link));

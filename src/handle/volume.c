@@ -6,8 +6,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 
-// --- format
-// --------------------------------------------------------------------------------------------------------
+// --- format --------------------------------------------------------------------------------------
 
 static const struct {
     const char *name;
@@ -87,8 +86,7 @@ nt_status hf_format(const char *text, const struct hf_format_options *options)
     return status;
 }
 
-// --- check
-// ---------------------------------------------------------------------------------------------------------
+// --- check ---------------------------------------------------------------------------------------
 
 static const char *const finding_kinds[] = {
     [CHECK_PAGE] = "page",     [CHECK_SUPER] = "superblock",      [CHECK_DATA] = "data",
@@ -166,8 +164,7 @@ nt_status hf_check(const char *text, const struct hf_check_options *options, str
     return status;
 }
 
-// --- texts
-// ---------------------------------------------------------------------------------------------------------
+// --- texts ---------------------------------------------------------------------------------------
 
 const char *hf_status_name(nt_status status)
 {

@@ -172,6 +172,29 @@ static void listing(void **state)
     remove_name("X:\\d");
 }
 
+static void open_by_number(void **state)
+{
+    (void)state;
+    hf_handle h, root;
+    struct hf_stat st;
+    char name[40];
+    put("X:\\n", "by number");
+    snprintf(name, sizeof name, "X:\\%llu", (unsigned long long)file_id("X:\\n", 0));
+    assert_ok(stack_open(name, FILE_READ_ATTRIBUTES, 0, FILE_OPEN_BY_FILE_ID, &h));
+    assert_ok(hf_stat(h, &st));
+    assert_int_equal(st.size, 9);
+    assert_ok(hf_close(h));
+    assert_ok(stack_open("X:\\", FILE_READ_ATTRIBUTES, 0, 0, &root));
+    struct hf_open_options o = {.options = FILE_OPEN_BY_FILE_ID, .root = root};
+    assert_ok(hf_open(name + 3, &o, &h));
+    assert_ok(hf_close(h));
+    assert_ok(hf_close(root));
+    const char *bad[] = {"X:\\n", "X:\\99999999999999999999999", "X:\\123456789", "X:\\"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_status(stack_open(bad[i], 0, 0, FILE_OPEN_BY_FILE_ID, &h), STATUS_INVALID_PARAMETER);
+    remove_name("X:\\n");
+}
+
 static void label_and_volume(void **state)
 {
     (void)state;
@@ -210,10 +233,15 @@ static void locks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_life_of_a_file), cmocka_unit_test(each_request_needs_its_access),
-        cmocka_unit_test(buffers_and_ranges),   cmocka_unit_test(append_only),
-        cmocka_unit_test(rename_and_link),      cmocka_unit_test(listing),
-        cmocka_unit_test(label_and_volume),     cmocka_unit_test(locks),
+        cmocka_unit_test(whole_life_of_a_file),
+        cmocka_unit_test(each_request_needs_its_access),
+        cmocka_unit_test(buffers_and_ranges),
+        cmocka_unit_test(append_only),
+        cmocka_unit_test(rename_and_link),
+        cmocka_unit_test(listing),
+        cmocka_unit_test(open_by_number),
+        cmocka_unit_test(label_and_volume),
+        cmocka_unit_test(locks),
     };
     return cmocka_run_group_tests_name("file", tests, stack_setup, stack_teardown);
 }

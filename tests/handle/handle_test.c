@@ -191,8 +191,7 @@ static void privileges(void **state)
     assert_ok(hf_close(h));
 }
 
-// --- closing under running requests
-// --------------------------------------------------------------------------------
+// --- closing under running requests --------------------------------------------------------------
 
 static hf_handle _Atomic shared;
 static atomic_bool stop;
@@ -262,8 +261,7 @@ static void close_ends_a_waiting_lock(void **state)
     remove_name("X:\\w");
 }
 
-// --- the end of a program
-// --------------------------------------------------------------------------------------------
+// --- the end of a program ------------------------------------------------------------------------
 
 // Neither closed nor detached, and no flush: the bytes are there afterwards.
 static void exit_commits(void **state)
