@@ -38,6 +38,9 @@ void fs_register(void); // once per process
 
 // Data cache size for volumes mounted from now on (0: the engine's default); set by attach before the mount.
 void fs_set_cache(struct device *real, size_t bytes);
+// FSCTL_DISMOUNT_VOLUME without a handle, for detach and process exit: also when the medium cannot be asked
+// any more.
+nt_status fs_dismount(struct device *volume);
 
 enum vcb_state { VCB_MOUNTED, VCB_NOT_MOUNTED, VCB_DISMOUNTED };
 
@@ -53,8 +56,9 @@ struct vcb {
     struct store_info info; // as of the last mount; identity survives NOT_MOUNTED
     enum vcb_state state;
     u64 epoch;                     // + 1 at every remount
-    struct file_object *locked_by; // FSCTL_LOCK_VOLUME
-    u32 handles;                   // open file objects on this volume
+    u64 changed_epoch;             // the newest epoch that began with a medium written elsewhere meanwhile
+    struct file_object *locked_by; // FSCTL_LOCK_VOLUME; changes under vcb.table
+    u32 handles;                   // open file objects on this volume; under vcb.table
     bool
         lost_data; // unflushed data was dropped with a medium: the next flush says LOST_WRITEBEHIND_DATA once
     pthread_rwlock_t lock;
@@ -79,7 +83,8 @@ struct fcb {
     bool invalid; // FILE_INVALID for good
     u64 epoch;
     u32 handles;
-    struct scb *streams;
+    pthread_mutex_t opening; // one opening or closing of its streams at a time; taken before vcb.table
+    struct scb *streams;     // under vcb.table
 };
 
 struct byte_lock {
@@ -99,6 +104,7 @@ struct scb {
     u32 references;        // under vcb.table
     pthread_mutex_t mutex; // what follows
     pthread_cond_t unlocked;
+    u32 handles;
     u32 opens, readers, writers, deleters, share_read, share_write, share_delete; // share access counts
     struct byte_lock *locks;
     bool delete_pending; // named streams only
@@ -115,6 +121,7 @@ struct ccb {
         user_set_changed; // by FileBasicInformation: no automatic update
     bool wrote_raw;       // volume handle: the medium was written behind the file system
     bool listed;          // directory: the first call was made, pattern is set
+    bool exhausted;       // the pattern is a plain name, and that was answered
     u8 dots;              // of "." and "..", how many were returned
     u32 pattern_len;
     char pattern[TEXT_NAME_BYTES];
@@ -135,13 +142,22 @@ nt_status vcb_lock_volume(struct vcb *vcb, struct irp *irp);
 nt_status vcb_unlock_volume(struct vcb *vcb, struct irp *irp);
 nt_status vcb_dismount(struct vcb *vcb, struct irp *irp);
 nt_status vcb_is_mounted(struct vcb *vcb, struct irp *irp);
+// Undo FSCTL_LOCK_VOLUME if this handle did it; vcb.lock is held.
+void vcb_drop_lock(struct vcb *vcb, const struct file_object *file);
 
 // --- fcb.c: tables of open files
 // -----------------------------------------------------------------------------------------
 
 // Find or load; one more reference. FILE_INVALID when the object does not exist.
 nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out);
+// Only if it is open already, else NULL; one more reference.
+struct fcb *fcb_find(struct vcb *vcb, u64 id);
 void fcb_put(struct fcb *fcb);
+// Close the engine's streams of a file without handles, or of the whole volume: its store is about to go.
+void fcb_close_streams(struct fcb *fcb);
+void vcb_close_streams(struct vcb *vcb);
+// The name through which a handle was opened, or, if that is gone, any other. FILE_INVALID: it has none.
+nt_status ccb_name(struct vcb *vcb, const struct ccb *ccb, u64 *parent, struct dirent *entry);
 nt_status scb_get(struct fcb *fcb, struct str name, struct scb **out); // OBJECT_NAME_NOT_FOUND
 void scb_put(struct scb *scb);
 // Compare with the medium after it came back: SUCCESS or FILE_INVALID.
@@ -174,14 +190,15 @@ nt_status fs_fsctl(struct vcb *vcb, struct irp *irp); // takes vcb.lock as its r
 
 // A name that the caller may use as one component under the separator's rules; OBJECT_NAME_INVALID.
 nt_status name_check(struct str component, char separator);
-// Split "file:stream:$DATA" (Windows separator only). OBJECT_NAME_INVALID.
+// Split "file:stream:$DATA" (Windows separator only). OBJECT_NAME_INVALID. stream->p is NULL when no stream
+// was named, stream->len is 0 for "file::$DATA"; file->len is 0 for ":stream".
 nt_status name_split_stream(struct str component, struct str *file, struct str *stream,
                             bool *names_directory);
 // Byte-range locks: FILE_LOCK_CONFLICT when another owner's lock is in the way of this read or write.
 nt_status lock_check(struct scb *scb, const struct file_object *owner, u64 offset, u64 length, bool write);
 void lock_release_all(struct scb *scb, const struct file_object *owner);
-// Remove one name of a file, and the file when it was the last one (create.c's delete-on-close, info.c's
-// replace).
+// Remove one name of a file; with the last one the file is deleted (its data go with object_reap, when nobody
+// has it open). Both locks are held exclusive.
 nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, struct fcb *fcb);
 nt_status file_rename(struct vcb *vcb, struct irp *irp); // info.c -> rename.c
 nt_status file_link(struct vcb *vcb, struct irp *irp);

@@ -27,11 +27,28 @@ static inline bool ccb_is_directory(const struct ccb *ccb)
 nt_status lock_check_held(const struct scb *scb, const struct file_object *owner, u64 offset, u64 length,
                           bool write);
 
+// Attribute bits, atomically: writers of data set ARCHIVE without the fcb's lock.
+static inline void fcb_change_attributes(struct fcb *fcb, u32 clear, u32 set)
+{
+    __atomic_fetch_and(&fcb->inode.attributes, ~clear, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&fcb->inode.attributes, set, __ATOMIC_RELAXED);
+}
+
 // After a failed read or write: name the file and the range, when it was a checksum. Returns the status.
 nt_status file_explain(struct vcb *vcb, const struct ccb *ccb, u64 offset, u64 length, nt_status status);
 
 // Finish a query whose fixed part is in place: text from offset `at` on, as much as fits. BUFFER_OVERFLOW.
 nt_status reply_text(struct irp *irp, size_t at, const void *utf16, size_t bytes);
+
+// share.c: fcb.lock is held exclusive, so that a check and the count after it are one step. SHARING_VIOLATION.
+nt_status share_check(struct scb *scb, u32 access, u32 share);
+void share_add(struct scb *scb, u32 access, u32 share);
+void share_remove(struct scb *scb, u32 access, u32 share);
+
+// The stream if it is open, one more reference; else NULL.
+struct scb *scb_find(struct fcb *fcb, struct str name);
+// Remove a named stream that nobody has open; fcb.lock is held exclusive.
+nt_status stream_delete(struct fcb *fcb, struct str name);
 
 nt_status integrity_set_check(struct vcb *vcb, struct irp *irp);
 nt_status integrity_set_ex_check(struct vcb *vcb, struct irp *irp);

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a handle: cleanup, when the last user closes it, and close, when its file object goes. Files and
+// streams that are to be deleted go with their last handle. Both work on a volume in any state; only what
+// must reach the medium is left out when that is not there.
+#include "fs/request.h"
+
+nt_status stream_delete(struct fcb *fcb, struct str name)
+{
+    struct store *store = fcb->vcb->store;
+    struct txn *t;
+    u64 orphan = 0;
+    TRY(txn_begin(store, TXN_FREEING, &t));
+    TRY(txn_end(t, stream_remove(t, fcb->id, name, &orphan)));
+    return orphan ? object_reap(store, orphan) : STATUS_SUCCESS;
+}
+
+// The last handle of a stream that is to be deleted. fcb.lock is held exclusive.
+static nt_status delete_stream(struct scb *scb)
+{
+    if (scb->stream)
+        stream_close(scb->stream);
+    scb->stream = NULL;
+    return stream_delete(scb->fcb, (struct str){scb->name, scb->name_len});
+}
+
+static nt_status is_deletable(struct vcb *vcb, const struct fcb *fcb, bool *yes)
+{
+    *yes = true;
+    return fcb_is_directory(fcb) ? dirent_is_empty(vcb->store, fcb->id, yes) : STATUS_SUCCESS;
+}
+
+static nt_status unlink_held(struct vcb *vcb, struct fcb *parent, const struct dirent *entry, struct fcb *fcb)
+{
+    bool deletable;
+    TRY(is_deletable(vcb, fcb, &deletable));
+    fcb->delete_pending = false;
+    return deletable ? file_unlink(vcb, parent, (struct str){entry->name, entry->name_len}, fcb)
+                     : STATUS_SUCCESS;
+}
+
+// The last handle of a file that is to be deleted: its name goes, and with the last name its data.
+static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
+{
+    struct fcb *fcb = ccb->scb->fcb, *parent;
+    struct dirent entry;
+    u64 parent_id;
+    TRY(ccb_name(vcb, ccb, &parent_id, &entry));
+    TRY(fcb_get(vcb, parent_id, &parent));
+    nt_status status;
+    bool gone;
+    {
+        SCOPE_WRITE(&parent->lock);
+        SCOPE_WRITE(&fcb->lock);
+        status = unlink_held(vcb, parent, &entry, fcb);
+        gone = fcb->deleted;
+    }
+    fcb_put(parent);
+    if (!gone)
+        return status;
+    fcb_close_streams(fcb);
+    return object_reap(vcb->store, fcb->id);
+}
+
+// FILE_DELETE_ON_CLOSE makes the deletion pending; a directory that is not empty is spared.
+static nt_status mark_delete_on_close(struct vcb *vcb, struct scb *scb)
+{
+    bool deletable;
+    if (scb->name_len) {
+        scb->delete_pending = true;
+        return STATUS_SUCCESS;
+    }
+    TRY(is_deletable(vcb, scb->fcb, &deletable));
+    scb->fcb->delete_pending |= deletable;
+    return STATUS_SUCCESS;
+}
+
+// What of a handle's end concerns the medium, short of deleting the file. fcb.lock is held exclusive.
+static nt_status settle(struct vcb *vcb, const struct ccb *ccb)
+{
+    struct scb *scb = ccb->scb;
+    struct fcb *fcb = scb->fcb;
+    if (ccb->delete_on_close)
+        TRY(mark_delete_on_close(vcb, scb));
+    if (fcb->delete_pending && fcb->handles == 0)
+        return STATUS_SUCCESS;
+    if (fcb->archive_later && !(fcb->inode.attributes & FILE_ATTRIBUTE_ARCHIVE)) {
+        fcb->inode.attributes |= FILE_ATTRIBUTE_ARCHIVE;
+        fcb->dirty = true;
+    }
+    fcb->archive_later = false;
+    TRY(fcb_save(fcb));
+    return scb->delete_pending && scb->handles == 0 ? delete_stream(scb) : STATUS_SUCCESS;
+}
+
+static nt_status cleanup_volume(struct vcb *vcb, struct irp *irp)
+{
+    vcb_drop_lock(vcb, irp->file);
+    // What the file system knows of the medium may be wrong now.
+    if (irp_ccb(irp)->wrote_raw)
+        dev_mark_verify(vcb->real);
+    return STATUS_SUCCESS;
+}
+
+nt_status fs_cleanup(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    if (!ccb)
+        return STATUS_SUCCESS;
+    if (!ccb->scb)
+        return cleanup_volume(vcb, irp);
+    struct scb *scb = ccb->scb;
+    struct fcb *fcb = scb->fcb;
+    nt_status status = STATUS_SUCCESS;
+    bool reachable, doomed;
+    lock_release_all(scb, irp->file);
+    {
+        SCOPE_WRITE(&fcb->lock);
+        reachable = vcb->state == VCB_MOUNTED && fcb->epoch == vcb->epoch && !fcb->invalid && !fcb->deleted;
+        share_remove(scb, irp->file->access, irp->file->share);
+        scb->handles--;
+        fcb->handles--;
+        if (reachable)
+            status = settle(vcb, ccb);
+        doomed = reachable && fcb->delete_pending && fcb->handles == 0;
+    }
+    return doomed ? delete_file(vcb, ccb) : status;
+}
+
+nt_status fs_close(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    if (!ccb)
+        return STATUS_SUCCESS;
+    if (ccb->scb)
+        scb_put(ccb->scb);
+    free(ccb);
+    irp->file->context = NULL;
+    SCOPE_LOCK(&vcb->table);
+    vcb->handles--;
+    return STATUS_SUCCESS;
+}
