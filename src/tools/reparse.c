@@ -175,32 +175,16 @@ static void ln_hard(const struct target *from, const struct target *to)
     handle_close(from, h);
 }
 
-// Whether what a new link would lead to is a directory.
+// Whether what a new link would lead to is a directory. hf_open folds the dots.
 static bool ln_leads_to_directory(const struct target *link, const char *text)
 {
     struct target t;
     target_copy(&t, link);
-    if (is_drive_path(text) || text[0] == '/' || text[0] == '\\') {
-        target_pop(&t, 3);
-        text += is_drive_path(text) ? 2 : 0;
-    } else {
-        target_pop(&t, (size_t)(target_basename(&t) - t.name));
-        if (t.length > 3)
-            target_pop(&t, t.length - 1);
-    }
-    // Fold dots here: the POSIX spelling of hf_open knows none.
-    for (bool more = true; more;) {
-        size_t length = strcspn(text, "/\\");
-        char *part = memory(length + 1);
-        memcpy(part, text, length);
-        if (strcmp(part, "..") == 0 && !target_is_root(&t))
-            target_pop(&t, target_basename(&t) - t.name > 3 ? (size_t)(target_basename(&t) - t.name - 1) : 3);
-        else if (part[0] && strcmp(part, ".") != 0 && strcmp(part, "..") != 0)
-            target_push(&t, part);
-        free(part);
-        more = text[length];
-        text += length + more;
-    }
+    bool drive = is_drive_path(text), absolute = drive || text[0] == '/' || text[0] == '\\';
+    target_pop(&t, absolute ? 3 : (size_t)(target_basename(&t) - t.name));
+    size_t start = target_append(&t, drive ? text + 2 : text);
+    for (char *p = t.name + start; *p; p++)
+        *p = *p == '\\' ? '/' : *p;
     bool directory = target_is_directory(&t);
     target_free(&t);
     return directory;

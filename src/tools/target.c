@@ -48,7 +48,7 @@ bool word_is_target(const char *word)
     return image_end(word) != NULL;
 }
 
-static void target_append(struct target *t, const char *text, size_t length)
+static void append(struct target *t, const char *text, size_t length)
 {
     if (t->length + length + 1 > t->room) {
         t->room = 2 * (t->length + length + 1);
@@ -72,11 +72,25 @@ char *image_of(const char *word)
     return image;
 }
 
+static void push(struct target *t, const char *component, size_t length)
+{
+    if (length == 0 || (length == 1 && component[0] == '.'))
+        return;
+    if (length == 2 && component[0] == '.' && component[1] == '.') {
+        const char *name = target_basename(t);
+        target_pop(t, name - t->name > 3 ? (size_t)(name - t->name) - 1 : 3);
+        return;
+    }
+    if (!target_is_root(t))
+        append(t, "/", 1);
+    append(t, component, length);
+}
+
 void target_parse(struct target *t, const char *word, enum target_kind kind)
 {
     *t = (struct target){0};
     if (kind == TARGET_DEVICE && is_device_name(word)) {
-        target_append(t, word, strlen(word));
+        append(t, word, strlen(word));
         return;
     }
     const char *end = image_end(word);
@@ -88,20 +102,16 @@ void target_parse(struct target *t, const char *word, enum target_kind kind)
     t->image[end - word] = 0;
     const char *path = *end ? end + 1 : end;
     if (kind == TARGET_DEVICE && !*path) {
-        target_append(t, "\\\\.\\", 4);
-        target_append(t, drive, 2);
+        append(t, "\\\\.\\", 4);
+        append(t, drive, 2);
         return;
     }
-    // Components one by one: "a//b/" is "a/b", and the root keeps its slash.
-    target_append(t, drive, 2);
-    target_append(t, "/", 1);
+    // Components one by one: "a//./b/" is "a/b", and the root keeps its slash.
+    append(t, drive, 2);
+    append(t, "/", 1);
     while (*path) {
         size_t length = strcspn(path, "/");
-        if (length > 0) {
-            if (t->length > 3)
-                target_append(t, "/", 1);
-            target_append(t, path, length);
-        }
+        push(t, path, length);
         path += length;
         path += *path == '/';
     }
@@ -110,8 +120,8 @@ void target_parse(struct target *t, const char *word, enum target_kind kind)
 struct target target_volume_root(const char *word)
 {
     struct target t = {.image = image_of(word)};
-    target_append(&t, drive, 2);
-    target_append(&t, "/", 1);
+    append(&t, drive, 2);
+    append(&t, "/", 1);
     return t;
 }
 
@@ -125,15 +135,20 @@ void target_free(struct target *t)
 void target_copy(struct target *t, const struct target *from)
 {
     *t = (struct target){.image = from->image ? text_copy(from->image) : NULL};
-    target_append(t, from->name, from->length);
+    append(t, from->name, from->length);
 }
 
 size_t target_push(struct target *t, const char *component)
 {
     size_t length = t->length;
-    if (!target_is_root(t))
-        target_append(t, "/", 1);
-    target_append(t, component, strlen(component));
+    push(t, component, strlen(component));
+    return length;
+}
+
+size_t target_append(struct target *t, const char *text)
+{
+    size_t length = t->length;
+    append(t, text, strlen(text));
     return length;
 }
 
@@ -178,8 +193,8 @@ void target_stream(struct target *t, const char *stream)
             "--stream: neither the path nor the stream's name may hold a '\\', nor the stream '/' or ':'");
     for (char *p = t->name; *p; p++)
         *p = *p == '/' ? '\\' : *p;
-    target_append(t, ":", 1);
-    target_append(t, stream, strlen(stream));
+    append(t, ":", 1);
+    append(t, stream, strlen(stream));
 }
 
 // --- attaching

@@ -127,6 +127,7 @@ void target_free(struct target *t);
 
 void target_copy(struct target *t, const struct target *from);
 size_t target_push(struct target *t, const char *component); // returns what target_pop wants
+size_t target_append(struct target *t, const char *text);    // the same, without a '/' before it
 void target_pop(struct target *t, size_t length);
 const char *
 target_shown(const struct target *t); // "vol.hf:/dir/file", for messages; valid till the next call

@@ -29,6 +29,19 @@ case_slashes_are_folded() {
     equal "$(cat out)" b
 }
 
+case_dots_are_folded_and_never_leave_the_volume() {
+    volume
+    hf mkdir -p vol.hf:/a/b
+    echo x >x
+    hf put x vol.hf:/a
+    equal "$(hf cat vol.hf:/a/b/.././x)" x
+    equal "$(hf cat vol.hf:/../../a/x)" x
+    mkdir -p back/in
+    hf get vol.hf:/a/b/.. back/in
+    equal "$(cat back/in/a/x)" x
+    equal "$(ls back)" in
+}
+
 case_image_in_another_directory() {
     mkdir images
     volume images/v.hf
