@@ -131,12 +131,8 @@ static nt_status set_sparse(struct vcb *vcb, struct irp *irp)
     bool sparse = !in || irp->p.control.in_length == 0 || in[0];
     SCOPE_WRITE(&fcb->lock);
     TRY(stream_set_sparse(ccb->scb->stream, sparse));
-    if (ccb->scb->name_len == 0) {
-        if (sparse)
-            fcb->inode.attributes |= FILE_ATTRIBUTE_SPARSE_FILE;
-        else
-            fcb->inode.attributes &= ~FILE_ATTRIBUTE_SPARSE_FILE;
-    }
+    if (ccb->scb->name_len == 0)
+        fcb_change_attributes(fcb, FILE_ATTRIBUTE_SPARSE_FILE, sparse ? FILE_ATTRIBUTE_SPARSE_FILE : 0);
     fcb_touch(fcb, ccb, TIME_CHANGED);
     return fcb_save(fcb);
 }

@@ -150,16 +150,14 @@ static nt_status query_alignment(struct query *q)
     return reply(q, &byte_aligned, sizeof byte_aligned);
 }
 
-// The name it was opened by, if that still leads here; otherwise the first one it has.
 static nt_status path_of(const struct query *q, char *path, size_t size)
 {
-    const struct ccb *ccb = q->ccb;
     struct dirent entry;
-    struct str name = {ccb->name, ccb->name_len};
-    if (name.len == 0 || dirent_find(q->vcb->store, ccb->parent, name, &entry) != STATUS_SUCCESS ||
-        entry.id != q->fcb->id)
-        return object_path(q->vcb->store, q->fcb->id, path, size);
-    TRY(object_path(q->vcb->store, ccb->parent, path, size));
+    u64 parent;
+    if (q->fcb->id == OBJECT_ROOT)
+        return object_path(q->vcb->store, OBJECT_ROOT, path, size);
+    TRY(ccb_name(q->vcb, q->ccb, &parent, &entry));
+    TRY(object_path(q->vcb->store, parent, path, size));
     size_t len = strlen(path);
     if (len == 1)
         len = 0; // the root is "/", what lies in it "/name"
@@ -445,7 +443,7 @@ static nt_status set_basic(struct vcb *vcb, struct irp *irp)
     set_time(in.LastWriteTime, &inode->written, &ccb->user_set_written);
     set_time(in.ChangeTime, &inode->changed, &ccb->user_set_changed);
     if (in.FileAttributes)
-        inode->attributes = (inode->attributes & ~(u32)SETTABLE) | (in.FileAttributes & SETTABLE);
+        fcb_change_attributes(fcb, SETTABLE, in.FileAttributes & SETTABLE);
     fcb_touch(fcb, ccb, TIME_CHANGED);
     fcb->dirty = true;
     return fcb_save(fcb);

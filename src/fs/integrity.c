@@ -111,18 +111,14 @@ static nt_status apply_named(struct vcb *vcb, struct fcb *fcb, const struct chan
     return status == STATUS_NO_MORE_FILES ? STATUS_SUCCESS : status;
 }
 
-// The attribute says what new children (of a directory) and new streams (of a file) get, so it follows the
-// algorithm.
-static nt_status couple_attribute(struct fcb *fcb, struct stream *stream)
+// The attribute says what new children (of a directory) and new streams (of a file) get. On the medium it is
+// the algorithm that counts: the attribute is made from it whenever the inode is read.
+static void couple_attribute(struct fcb *fcb, struct stream *stream)
 {
     struct stream_info info;
     stream_get_info(stream, &info);
-    u32 bit = info.algorithm == CHECKSUM_TYPE_NONE ? 0 : FILE_ATTRIBUTE_INTEGRITY_STREAM;
-    if ((fcb->inode.attributes & FILE_ATTRIBUTE_INTEGRITY_STREAM) == bit)
-        return STATUS_SUCCESS;
-    fcb->inode.attributes ^= FILE_ATTRIBUTE_INTEGRITY_STREAM;
-    fcb->dirty = true;
-    return fcb_save(fcb);
+    fcb_change_attributes(fcb, FILE_ATTRIBUTE_INTEGRITY_STREAM,
+                          info.algorithm == CHECKSUM_TYPE_NONE ? 0 : FILE_ATTRIBUTE_INTEGRITY_STREAM);
 }
 
 static nt_status apply(struct vcb *vcb, struct scb *scb, const struct change *change)
@@ -135,7 +131,9 @@ static nt_status apply(struct vcb *vcb, struct scb *scb, const struct change *ch
     TRY(apply_stream(vcb, scb->stream, change, false));
     if (whole_file)
         TRY(apply_named(vcb, fcb, change, false));
-    return scb->name_len == 0 ? couple_attribute(fcb, scb->stream) : STATUS_SUCCESS;
+    if (scb->name_len == 0)
+        couple_attribute(fcb, scb->stream);
+    return STATUS_SUCCESS;
 }
 
 typedef nt_status decoder(const struct vcb *vcb, const struct irp *irp, struct change *change);

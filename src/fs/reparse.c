@@ -156,7 +156,7 @@ static nt_status store_reparse(struct vcb *vcb, const struct ccb *ccb, const u8 
         status = inode_put(t, &next);
     TRY(txn_end(t, status));
     fcb->inode.reparse_tag = next.reparse_tag;
-    fcb->inode.attributes = next.attributes;
+    fcb_change_attributes(fcb, FILE_ATTRIBUTE_REPARSE_POINT, next.attributes & FILE_ATTRIBUTE_REPARSE_POINT);
     fcb->inode.changed = next.changed;
     if (!fcb_is_directory(fcb))
         fcb->archive_later = true;

@@ -17,9 +17,8 @@ bool vcb_is_readonly(struct vcb *vcb)
 
 void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb)
 {
-    // Writers of one file run side by side without the fcb's lock, hence the atomic bit.
     if (!fcb_is_directory(fcb))
-        __atomic_fetch_or(&fcb->inode.attributes, FILE_ATTRIBUTE_ARCHIVE, __ATOMIC_RELAXED);
+        fcb_change_attributes(fcb, 0, FILE_ATTRIBUTE_ARCHIVE);
     fcb_touch(fcb, ccb, TIME_WRITTEN | TIME_CHANGED);
 }
 

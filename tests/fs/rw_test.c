@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and writing through handles: ends, appends, access, locks, what a write leaves on the file,
+// checksums.
+#include "tests/test.h"
+
+#include "tests/fs/volume.h"
+
+static struct volume v;
+
+static int setup(void **state)
+{
+    (void)state;
+    volume_new(&v, NULL);
+    volume_put(&v, "f", "hello");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    volume_free(&v);
+    return 0;
+}
+
+enum { READ_WRITE = FILE_READ_DATA | FILE_WRITE_DATA | FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES };
+
+static void open_file(struct file_object *f, u32 access)
+{
+    assert_ok(volume_open(&v, f, "f", access, FILE_OPEN, 0));
+}
+
+static void reads_stop_at_the_end(void **state)
+{
+    (void)state;
+    struct file_object f;
+    char data[16];
+    u64 done;
+    open_file(&f, READ_WRITE);
+    assert_ok(volume_read(&f, 3, data, sizeof data, &done));
+    assert_int_equal(done, 2);
+    assert_memory_equal(data, "lo", 2);
+    assert_status(volume_read(&f, 5, data, 1, &done), STATUS_END_OF_FILE);
+    assert_int_equal(done, 0);
+    assert_status(volume_read(&f, 1 << 20, data, 1, &done), STATUS_END_OF_FILE);
+    assert_ok(volume_read(&f, 1 << 20, data, 0, &done));
+    assert_int_equal(done, 0);
+    assert_ok(volume_close(&f));
+}
+
+static void ranges_that_wrap_are_refused(void **state)
+{
+    (void)state;
+    struct file_object f;
+    char data[16] = "";
+    open_file(&f, READ_WRITE);
+    assert_status(volume_read(&f, UINT64_MAX, data, 1, NULL), STATUS_INVALID_PARAMETER);
+    assert_status(volume_read(&f, INT64_MAX, data, 1, NULL), STATUS_INVALID_PARAMETER);
+    assert_status(volume_write(&f, UINT64_MAX - 1, data, 4), STATUS_INVALID_PARAMETER);
+    assert_status(volume_write(&f, INT64_MAX, data, 1), STATUS_INVALID_PARAMETER);
+    assert_ok(volume_close(&f));
+    volume_expect(&v, "f", "hello");
+}
+
+static void appends_go_to_the_end(void **state)
+{
+    (void)state;
+    struct file_object f;
+    open_file(&f, READ_WRITE);
+    assert_ok(volume_write(&f, UINT64_MAX, " there", 6));
+    assert_ok(volume_write(&f, 0, "", 0));
+    assert_ok(volume_close(&f));
+    volume_expect(&v, "f", "hello there");
+    // Whoever may only append does so wherever the write is aimed.
+    open_file(&f, FILE_APPEND_DATA);
+    assert_ok(volume_write(&f, 0, "!", 1));
+    assert_ok(volume_close(&f));
+    volume_expect(&v, "f", "hello there!");
+}
+
+static void access_is_needed(void **state)
+{
+    (void)state;
+    struct file_object f;
+    char data[4];
+    open_file(&f, FILE_READ_DATA);
+    assert_status(volume_write(&f, 0, "x", 1), STATUS_ACCESS_DENIED);
+    assert_status(volume_write(&f, UINT64_MAX, "x", 1), STATUS_ACCESS_DENIED);
+    assert_ok(volume_close(&f));
+    open_file(&f, FILE_WRITE_DATA);
+    assert_status(volume_read(&f, 0, data, 1, NULL), STATUS_ACCESS_DENIED);
+    assert_ok(volume_close(&f));
+}
+
+static void directories_have_no_data(void **state)
+{
+    (void)state;
+    struct file_object f;
+    char data[4] = "";
+    assert_ok(volume_open(&v, &f, "", FILE_READ_DATA | FILE_WRITE_DATA, FILE_OPEN, 0));
+    assert_status(volume_read(&f, 0, data, 1, NULL), STATUS_INVALID_DEVICE_REQUEST);
+    assert_status(volume_write(&f, 0, data, 1), STATUS_INVALID_DEVICE_REQUEST);
+    assert_ok(volume_close(&f));
+}
+
+static void locks_keep_others_out(void **state)
+{
+    (void)state;
+    struct file_object a, b;
+    char data[8];
+    open_file(&a, READ_WRITE);
+    open_file(&b, READ_WRITE);
+    struct irp irp = {.major = IRP_MJ_LOCK_CONTROL, .minor = IRP_MN_LOCK};
+    irp.p.lock.offset = 2;
+    irp.p.lock.length = 8;
+    irp.p.lock.exclusive = true;
+    irp.p.lock.fail_immediately = true;
+    assert_ok(volume_send(&a, &irp));
+    assert_status(volume_read(&b, 0, data, 3, NULL), STATUS_FILE_LOCK_CONFLICT);
+    assert_status(volume_write(&b, 4, "x", 1), STATUS_FILE_LOCK_CONFLICT);
+    assert_status(volume_write(&b, UINT64_MAX, "x", 1), STATUS_FILE_LOCK_CONFLICT);
+    assert_ok(volume_read(&b, 0, data, 2, NULL));
+    assert_ok(volume_read(&a, 0, data, 5, NULL));
+    assert_ok(volume_close(&a));
+    assert_ok(volume_write(&b, 4, "x", 1));
+    assert_ok(volume_close(&b));
+    volume_expect(&v, "f", "hellx");
+}
+
+static FILE_BASIC_INFORMATION basic(void)
+{
+    struct file_object f;
+    FILE_BASIC_INFORMATION info;
+    open_file(&f, FILE_READ_ATTRIBUTES);
+    assert_ok(volume_query(&f, FileBasicInformation, &info, sizeof info, NULL));
+    assert_ok(volume_close(&f));
+    return info;
+}
+
+static void a_write_marks_the_file(void **state)
+{
+    (void)state;
+    struct file_object f;
+    FILE_BASIC_INFORMATION old = {1, 1, 1, 1, FILE_ATTRIBUTE_HIDDEN, 0};
+    open_file(&f, READ_WRITE);
+    assert_ok(volume_set(&f, FileBasicInformation, &old, sizeof old));
+    assert_ok(volume_close(&f));
+    assert_int_equal(basic().FileAttributes, FILE_ATTRIBUTE_HIDDEN);
+
+    char data[1];
+    open_file(&f, READ_WRITE);
+    assert_ok(volume_read(&f, 0, data, 1, NULL));
+    assert_ok(volume_write(&f, 0, "", 0)); // neither of these is a write
+    assert_ok(volume_close(&f));
+    assert_int_equal(basic().LastWriteTime, 1);
+    assert_int_equal(basic().LastAccessTime, 1);
+
+    open_file(&f, READ_WRITE);
+    assert_ok(volume_write(&f, 0, "j", 1));
+    assert_ok(volume_close(&f));
+    FILE_BASIC_INFORMATION now = basic();
+    assert_int_equal(now.FileAttributes, FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_ARCHIVE);
+    assert_int_not_equal(now.LastWriteTime, 1);
+    assert_int_not_equal(now.ChangeTime, 1);
+    assert_int_equal(now.CreationTime, 1);
+}
+
+static void write_through_and_flush_commit(void **state)
+{
+    (void)state;
+    struct file_object f;
+    assert_ok(volume_open(&v, &f, "f", READ_WRITE, FILE_OPEN, FILE_WRITE_THROUGH));
+    struct store *store = ((struct ccb *)f.context)->vcb->store;
+    assert_ok(volume_write(&f, 0, "J", 1));
+    assert_false(store_dirty(store));
+    assert_ok(volume_close(&f));
+
+    open_file(&f, READ_WRITE);
+    assert_ok(volume_write(&f, 0, "h", 1));
+    assert_true(store_dirty(store));
+    assert_ok(volume_flush(&f));
+    assert_false(store_dirty(store));
+    assert_ok(volume_close(&f));
+}
+
+static void lost_data_is_reported_once(void **state)
+{
+    (void)state;
+    struct file_object f;
+    open_file(&f, READ_WRITE);
+    ((struct ccb *)f.context)->vcb->lost_data = true;
+    assert_status(volume_flush(&f), STATUS_LOST_WRITEBEHIND_DATA);
+    assert_ok(volume_flush(&f));
+    assert_ok(volume_close(&f));
+}
+
+static void the_volume_handle_reads_the_medium(void **state)
+{
+    (void)state;
+    struct file_object f;
+    static u8 data[4096], zero[4096];
+    u64 done;
+    assert_ok(volume_open(&v, &f, NULL, FILE_READ_DATA | FILE_WRITE_DATA, FILE_OPEN, 0));
+    assert_ok(volume_read(&f, 0, data, sizeof data, &done));
+    assert_int_equal(done, sizeof data);
+    assert_memory_not_equal(data, zero, sizeof data); // the superblock is there
+    assert_status(volume_write(&f, 0, data, sizeof data), STATUS_ACCESS_DENIED);
+    assert_ok(volume_fsctl(&f, FSCTL_LOCK_VOLUME, NULL, 0, NULL, 0, NULL));
+    assert_ok(volume_write(&f, 0, data, sizeof data));
+    assert_ok(volume_fsctl(&f, FSCTL_UNLOCK_VOLUME, NULL, 0, NULL, 0, NULL));
+    assert_ok(volume_close(&f));
+}
+
+// --- an image file that is damaged behind the volume's back, or read-only
+// ------------------------------------
+
+static void attach_image(struct volume *image, const char *path, u32 flags)
+{
+    struct blk *blk;
+    char spec[64];
+    snprintf(spec, sizeof spec, "file:%s", path);
+    assert_ok(blk_open(spec, flags, &blk));
+    volume_attach(image, blk, false);
+}
+
+static void flip(const char *path, u64 offset)
+{
+    char byte;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)offset), 1);
+    close(fd);
+}
+
+static void a_rotten_byte_fails_the_read_and_names_the_file(void **state)
+{
+    (void)state;
+    static u8 data[65536];
+    char path[32];
+    struct volume image;
+    struct file_object f;
+    HF_RETRIEVAL_POINTERS map;
+    HF_STARTING_VCN from = {3};
+    volume_new_image(path, "rot");
+    attach_image(&image, path, 0);
+    volume_mkdir(&image, "dir");
+    assert_ok(volume_create(&image, &f,
+                            &(struct volume_create){.path = "dir\\rotten.txt",
+                                                    .access = READ_WRITE,
+                                                    .disposition = FILE_CREATE,
+                                                    .attributes = FILE_ATTRIBUTE_INTEGRITY_STREAM}));
+    memset(data, 7, sizeof data);
+    assert_ok(volume_write(&f, 0, data, sizeof data));
+    assert_ok(volume_flush(&f));
+    nt_status status =
+        volume_fsctl(&f, FSCTL_GET_RETRIEVAL_POINTERS, &from, sizeof from, &map, sizeof map, NULL);
+    assert_true(status == STATUS_SUCCESS || status == STATUS_BUFFER_OVERFLOW);
+    assert_ok(volume_close(&f));
+    volume_free(&image);
+
+    flip(path, (u64)map.Extents[0].Lcn * 4096);
+    attach_image(&image, path, 0);
+    assert_ok(volume_open(&image, &f, "dir\\rotten.txt", FILE_READ_DATA, FILE_OPEN, 0));
+    assert_status(volume_read(&f, 0, data, 4096, NULL), STATUS_DATA_CHECKSUM_ERROR);
+    assert_non_null(strstr(status_text(), "\\dir\\rotten.txt"));
+    assert_non_null(strstr(status_text(), "0..16383"));
+    assert_ok(volume_read(&f, 16384, data, 4096, NULL));
+    assert_ok(volume_close(&f));
+    volume_free(&image);
+    unlink(path);
+}
+
+static void a_read_only_volume_takes_no_writes(void **state)
+{
+    (void)state;
+    char path[32], byte;
+    struct volume image;
+    struct file_object f;
+    volume_new_image(path, "ro");
+    attach_image(&image, path, 0);
+    volume_put(&image, "f", "x");
+    volume_free(&image);
+    attach_image(&image, path, BLK_READONLY);
+    assert_ok(volume_open(&image, &f, "f", READ_WRITE, FILE_OPEN, 0));
+    assert_ok(volume_read(&f, 0, &byte, 1, NULL));
+    assert_status(volume_write(&f, 0, "y", 1), STATUS_MEDIA_WRITE_PROTECTED);
+    assert_status(volume_write(&f, UINT64_MAX, "y", 1), STATUS_MEDIA_WRITE_PROTECTED);
+    assert_ok(volume_flush(&f));
+    assert_ok(volume_close(&f));
+    volume_free(&image);
+    unlink(path);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(reads_stop_at_the_end),
+        CASE(ranges_that_wrap_are_refused),
+        CASE(appends_go_to_the_end),
+        CASE(access_is_needed),
+        CASE(directories_have_no_data),
+        CASE(locks_keep_others_out),
+        CASE(a_write_marks_the_file),
+        CASE(write_through_and_flush_commit),
+        CASE(lost_data_is_reported_once),
+        CASE(the_volume_handle_reads_the_medium),
+        cmocka_unit_test(a_rotten_byte_fails_the_read_and_names_the_file),
+        cmocka_unit_test(a_read_only_volume_takes_no_writes),
+    };
+    return cmocka_run_group_tests_name("rw", tests, NULL, NULL);
+}
