@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands that send control codes: integrity (on files and trees) and ioctl (any code, bytes in and out as
-// they are).
+// Commands that send control codes: integrity (on files and trees) and ioctl (any code, bytes in and out
+// as they are).
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,8 +113,7 @@ void command_integrity_set(const struct args *args)
     }
 }
 
-// --- ioctl
-// -----------------------------------------------------------------------------------------------------------
+// --- ioctl ---------------------------------------------------------------------------------------
 
 enum { OUT_DEFAULT = 4096, BUFFER_MAX = 1 << 26 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// put and get: trees between this machine and a volume. One open, one write and one close for a small file
-// and a single commit at the end, so that many small files are quick. Inside a tree nothing follows a link,
-// on either side: a volume from elsewhere must not be able to make `get` write outside its destination.
+// put and get: trees between this machine and a volume. One open, one write and one close for a small
+// file and a single commit at the end, so that many small files are quick. Inside a tree nothing follows
+// a link, on either side: a volume from elsewhere must not be able to make `get` write outside its
+// destination.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -47,8 +48,7 @@ static char *local_basename(const char *path)
     return memcpy(name, path + start, end - start);
 }
 
-// --- put
-// -------------------------------------------------------------------------------------------------------------
+// --- put -----------------------------------------------------------------------------------------
 
 static void put_failed(struct copy *c, nt_status status, const char *what)
 {
@@ -282,8 +282,7 @@ void command_put(const struct args *args)
     target_free(&t);
 }
 
-// --- get
-// -------------------------------------------------------------------------------------------------------------
+// --- get -----------------------------------------------------------------------------------------
 
 static void get_times(int dirfd, const char *name, const struct hf_stat *st, int flags)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The demo's last step, and an example of the native API: two volumes, one removable drive, and a medium that
-// is swapped under an open handle. Every call's status is compared with what IOCTL_STORAGE_CHECK_VERIFY's
-// document says.
+// The demo's last step, and an example of the native API: two volumes, one removable drive, and a medium
+// that is swapped under an open handle. Every call's status is compared with what
+// IOCTL_STORAGE_CHECK_VERIFY's document says.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands on files inside one volume: ls, tree, cat, rm, mv, mkdir, stat, df. What only looks attaches the
-// image read-only, so that several can run at once.
+// Commands on files inside one volume: ls, tree, cat, rm, mv, mkdir, stat, df. What only looks attaches
+// the image read-only, so that several can run at once.
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,8 +35,7 @@ static void link_print(const struct target *t, const struct hf_stat *st)
     handle_close(t, h);
 }
 
-// --- ls
-// --------------------------------------------------------------------------------------------------------------
+// --- ls ------------------------------------------------------------------------------------------
 
 static void ls_entry(struct target *t, const char *name, const struct hf_stat *st, bool detailed,
                      struct json_object *array)
@@ -102,8 +101,7 @@ void command_ls(const struct args *args)
         out_json(array);
 }
 
-// --- tree
-// ------------------------------------------------------------------------------------------------------------
+// --- tree ----------------------------------------------------------------------------------------
 
 struct level {
     const struct level *up;
@@ -172,8 +170,7 @@ void command_tree(const struct args *args)
     target_free(&t);
 }
 
-// --- cat
-// -------------------------------------------------------------------------------------------------------------
+// --- cat -----------------------------------------------------------------------------------------
 
 static void cat_target(const struct target *t, uint64_t offset, uint64_t left)
 {
@@ -211,8 +208,7 @@ void command_cat(const struct args *args)
     }
 }
 
-// --- rm
-// --------------------------------------------------------------------------------------------------------------
+// --- rm ------------------------------------------------------------------------------------------
 
 struct rm {
     bool recursive, force;
@@ -277,8 +273,7 @@ void command_rm(const struct args *args)
     }
 }
 
-// --- mv, mkdir
-// -------------------------------------------------------------------------------------------------------
+// --- mv, mkdir -----------------------------------------------------------------------------------
 
 static void mv_target(const struct target *from, struct target *to, bool into, bool replace)
 {
@@ -360,8 +355,7 @@ void command_mkdir(const struct args *args)
     }
 }
 
-// --- stat
-// ------------------------------------------------------------------------------------------------------------
+// --- stat ----------------------------------------------------------------------------------------
 
 static void stat_streams(const struct target *t, hf_handle h, struct json_object *object)
 {
@@ -464,8 +458,7 @@ void command_stat(const struct args *args)
         out_json(array);
 }
 
-// --- df
-// --------------------------------------------------------------------------------------------------------------
+// --- df ------------------------------------------------------------------------------------------
 
 struct volume_facts {
     uint64_t created, cluster, total, available;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The `holdfast` program: THE table of commands and options, from which parsing, help and completion come and
-// with which the man page is compared by a test. A new command is a row here and a command_NAME function
-// elsewhere.
+// The `holdfast` program: THE table of commands and options, from which parsing, help and completion come
+// and with which the man page is compared by a test. A new command is a row here and a command_NAME
+// function elsewhere.
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -130,8 +130,7 @@ void usage_error(const char *format, ...)
     exit(RESULT_USAGE);
 }
 
-// --- options
-// -------------------------------------------------------------------------------------------------------
+// --- options -------------------------------------------------------------------------------------
 
 bool option_given(const struct args *args, const char *name)
 {
@@ -262,8 +261,7 @@ static void args_parse(struct args *args, const struct command *command, int cou
     }
 }
 
-// --- help
-// ------------------------------------------------------------------------------------------------------------
+// --- help ----------------------------------------------------------------------------------------
 
 static void help_options_print(const struct option_row *row)
 {

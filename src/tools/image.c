@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands on whole images: format, check, corrupt, and run. format and corrupt are the only ones that touch
-// the image file directly; both make sure first that nobody has it open.
+// Commands on whole images: format, check, corrupt, and run. format and corrupt are the only ones that
+// touch the image file directly, after the library said that nobody is writing to it.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@ static char *file_spec(const char *image)
     return spec;
 }
 
-// --- format
-// ----------------------------------------------------------------------------------------------------------
+// --- format --------------------------------------------------------------------------------------
 
 // Is anybody using the image? An attached drive holds its lock.
 static bool image_is_free(const char *image)
@@ -118,8 +117,7 @@ void command_format(const struct args *args)
     free(list);
 }
 
-// --- check
-// -----------------------------------------------------------------------------------------------------------
+// --- check ---------------------------------------------------------------------------------------
 
 struct check {
     const char *image;
@@ -196,8 +194,7 @@ void command_check(const struct args *args)
     free(image);
 }
 
-// --- corrupt
-// ---------------------------------------------------------------------------------------------------------
+// --- corrupt -------------------------------------------------------------------------------------
 
 static void image_flip(const char *image, uint64_t at, const char *what)
 {
@@ -322,8 +319,7 @@ void command_corrupt(const struct args *args)
     target_free(&t);
 }
 
-// --- run
-// -------------------------------------------------------------------------------------------------------------
+// --- run -----------------------------------------------------------------------------------------
 
 void command_run(const struct args *args)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands on removable drives: media status, eject and load. An image is attached as a removable medium for
-// as long as the command runs; a drive that lasts is one of $HOLDFAST_DEVICES.
+// Commands on removable drives: media status, eject and load. An image is attached as a removable medium
+// for as long as the command runs; a drive that lasts is one of $HOLDFAST_DEVICES.
 #include <stdlib.h>
 #include <string.h>
 

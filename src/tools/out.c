@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the program says: one line per failure on stderr, names and hex and JSON on stdout, a progress bar.
-// Control characters of names never reach a terminal or break a line.
+// What the program says: one line per failure on stderr, names and hex and JSON on stdout, a progress
+// bar. Control characters of names never reach a terminal or break a line.
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -51,8 +51,7 @@ char *text_copy(const char *text)
     return memcpy(memory(size), text, size);
 }
 
-// --- failures
-// ------------------------------------------------------------------------------------------------------
+// --- failures ------------------------------------------------------------------------------------
 
 static void print_clean(FILE *file, const char *text)
 {
@@ -137,8 +136,7 @@ int out_result(void)
     return result;
 }
 
-// --- names, numbers, times
-// -----------------------------------------------------------------------------------------
+// --- names, numbers, times -----------------------------------------------------------------------
 
 void out_name(const char *name)
 {
@@ -299,8 +297,7 @@ const char *algorithm_name(uint32_t algorithm)
     }
 }
 
-// --- JSON
-// ------------------------------------------------------------------------------------------------------------
+// --- JSON ----------------------------------------------------------------------------------------
 
 void out_json(struct json_object *object)
 {
@@ -358,8 +355,7 @@ void json_add_stat(struct json_object *object, const struct hf_stat *st)
     }
 }
 
-// --- progress
-// --------------------------------------------------------------------------------------------------------
+// --- progress ------------------------------------------------------------------------------------
 
 void progress_start(uint64_t bytes)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reparse points: reads and builds the buffers of symbolic links and mount points, and the commands reparse
-// and ln. The layouts and what the file system accepts are in spec/reparse.md 2 and 3.1; buffers of other
-// tags pass verbatim.
+// Reparse points: reads and builds the buffers of symbolic links and mount points, and the commands
+// reparse and ln. The layouts and what the file system accepts are in spec/reparse.md 2 and 3.1; buffers
+// of other tags pass verbatim.
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,8 +158,7 @@ static nt_status set_mount_point(hf_handle h, const char *target)
     return status;
 }
 
-// --- ln
-// --------------------------------------------------------------------------------------------------------------
+// --- ln ------------------------------------------------------------------------------------------
 
 static void ln_hard(const struct target *from, const struct target *to)
 {
@@ -238,8 +237,7 @@ void command_ln(const struct args *args)
     target_free(&link);
 }
 
-// --- reparse
-// ---------------------------------------------------------------------------------------------------------
+// --- reparse -------------------------------------------------------------------------------------
 
 static void guid_text(const HF_GUID *g, char *text, size_t size)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names like vol.hf:/dir/file: parses them, attaches the image as a drive while it is in use (one image at a
-// time), walks trees. The path is kept as hf_open wants it, "X:/dir/file"; users see it with their own word
-// for the image.
+// Names like vol.hf:/dir/file: parses them, attaches the image as a drive while it is in use (one image
+// at a time), walks trees. The path is kept as hf_open wants it, "X:/dir/file"; users see it with their
+// own word for the image.
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +25,7 @@ char target_drive(void)
     return drive[0];
 }
 
-// --- parsing
-// ---------------------------------------------------------------------------------------------------------
+// --- parsing -------------------------------------------------------------------------------------
 
 static bool is_device_name(const char *word)
 {
@@ -197,8 +196,7 @@ void target_stream(struct target *t, const char *stream)
     append(t, stream, strlen(stream));
 }
 
-// --- attaching
-// -------------------------------------------------------------------------------------------------------
+// --- attaching -----------------------------------------------------------------------------------
 
 static bool attach_devices(void)
 {
@@ -272,8 +270,7 @@ bool target_is_directory(const struct target *t)
     return true;
 }
 
-// --- directories
-// -----------------------------------------------------------------------------------------------------
+// --- directories ---------------------------------------------------------------------------------
 
 static void listing_add(struct listing *l, const struct hf_dirent *entry)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the `holdfast` program share. A command is a row in the table of holdfast.c; it reports
-// each failure as one line on stderr (out.c), goes on where it can, and the worst failure becomes the exit
-// code.
+// What the files of the `holdfast` program share. A command is a row in the table of holdfast.c; it
+// reports each failure as one line on stderr (out.c), goes on where it can, and the worst failure becomes
+// the exit code.
 #ifndef TOOLS_TOOL_H
 #define TOOLS_TOOL_H
 
@@ -14,8 +14,7 @@
 enum exit_code { RESULT_OK = 0, RESULT_FAILED = 1, RESULT_USAGE = 2, RESULT_CORRUPT = 3 };
 enum { COPY_SIZE = 1 << 20 }; // bytes of one read or write of file data
 
-// --- holdfast.c: commands and their words
-// ---------------------------------------------------------------------
+// --- holdfast.c: commands and their words --------------------------------------------------------
 
 struct option_row {
     char letter;       // 0: only the long name
@@ -57,8 +56,7 @@ bool option_switch(const char *name, const char *value); // "on" or "off"
 uint64_t parse_number(const char *what, const char *text);
 _Noreturn void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-// --- out.c: lines for people, JSON for machines
-// ----------------------------------------------------------------
+// --- out.c: lines for people, JSON for machines --------------------------------------------------
 
 // "holdfast: WHERE: STATUS_DATA_CHECKSUM_ERROR (Win32 323): WHAT: details"
 void fail_status(const char *where, nt_status status, const char *what, ...)
@@ -100,8 +98,7 @@ void progress_start(uint64_t bytes);
 void progress_add(uint64_t bytes, const char *name);
 void progress_end(void);
 
-// --- target.c: names like vol.hf:/dir/file
-// ----------------------------------------------------------------------
+// --- target.c: names like vol.hf:/dir/file -------------------------------------------------------
 
 struct target {
     char *image; // as the user wrote it; NULL: a device of $HOLDFAST_DEVICES
@@ -165,15 +162,13 @@ static inline bool is_directory(const struct hf_stat *st) // one that can be lis
 typedef void visit_fn(void *context, struct target *t, hf_handle h, const struct hf_stat *st);
 void target_walk(struct target *t, uint32_t access, bool recursive, visit_fn *visit, void *context);
 
-// --- copy.c
-// ------------------------------------------------------------------------------------------------------
+// --- copy.c --------------------------------------------------------------------------------------
 
-// hf_read; END_OF_FILE is success with *done 0. Where a checksum fails in a long read, what is good before it
-// comes first, so that the failure names the offset of the rotten 16 KiB unit.
+// hf_read; END_OF_FILE is success with *done 0. Where a checksum fails in a long read, what is good
+// before it comes first, so that the failure names the offset of the rotten 16 KiB unit.
 nt_status data_read(hf_handle h, uint64_t offset, void *buffer, size_t length, size_t *done);
 
-// --- reparse.c
-// ---------------------------------------------------------------------------------------------------
+// --- reparse.c -----------------------------------------------------------------------------------
 
 union reparse_buffer {
     REPARSE_DATA_BUFFER data;
@@ -188,8 +183,7 @@ char *reparse_posix_target(const union reparse_buffer *buffer, size_t length);
 // Make the open file a symbolic link to a POSIX target ("../a", "/a": from the volume's root).
 nt_status reparse_set_symlink(hf_handle h, const char *target);
 
-// --- commands
-// ----------------------------------------------------------------------------------------------------
+// --- commands ------------------------------------------------------------------------------------
 
 command_fn command_format, command_check, command_corrupt, command_run; // image.c
 command_fn command_ls, command_tree, command_cat, command_rm, command_mv, command_mkdir, command_stat,
