@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole-volume check: every copy of every page, every record against the records it names, every unit
+// against the free-space map, and all file data against its sums. Memory is bounded: uses of units are
+// counted in windows, one walk of the tree for each; only the first walk looks at anything else.
+#include "engine/store.h"
+
+#include <stdio.h>
+
+enum { WINDOW_REGIONS = 64 };
+
+struct checker {
+    struct store *s;
+    const struct check_options *options;
+    struct check_totals *totals;
+    u64 first_region, end_region; // of this window
+    u16 *uses;                    // per unit of the window
+    bool first_pass;
+    u64 owned_extents; // counted from the streams' side
+    u8 *scratch;       // one page
+    char path[4096];
+};
+
+static void report(struct checker *c, struct check_finding f)
+{
+    c->path[0] = '\0';
+    if (f.object >= OBJECT_ROOT && object_path(c->s, f.object, c->path, sizeof c->path) != STATUS_SUCCESS)
+        c->path[0] = '\0';
+    f.path = c->path;
+    c->totals->findings++;
+    if (c->options->finding)
+        c->options->finding(c->options->context, &f);
+}
+
+static void report_record(struct checker *c, u64 object, const char *text)
+{
+    report(c, (struct check_finding){.kind = CHECK_RECORD, .object = object, .text = text});
+}
+
+static void use(struct checker *c, u64 unit, u64 units)
+{
+    u64 first = c->first_region * SPACE_LEAF_UNITS, end = c->end_region * SPACE_LEAF_UNITS;
+    for (u64 u = MAX(unit, first); u < MIN(unit + units, end); u++)
+        if (c->uses[u - first] < UINT16_MAX)
+            c->uses[u - first]++;
+}
+
+// --- pages
+// ---------------------------------------------------------------------------------------------------------------------
+
+// Both copies of a page as they are on the medium.
+static void check_copies(struct checker *c, const struct ptr *ptr, enum page_kind kind, u32 level)
+{
+    struct store *s = c->s;
+    bool good[2] = {false, false};
+    c->totals->pages++;
+    for (int copy = 0; copy < s->copies; copy++) {
+        good[copy] = page_read_copy(s, ptr, copy, kind, level, c->scratch) == STATUS_SUCCESS;
+        if (c->options->page)
+            c->options->page(c->options->context, ptr->addr[copy], kind, level, (u32)copy);
+    }
+    for (int copy = 0; copy < s->copies; copy++)
+        if (!good[copy])
+            report(c,
+                   (struct check_finding){.kind = CHECK_PAGE,
+                                          .repairable = good[!copy],
+                                          .offset = ptr->addr[copy],
+                                          .length = PAGE_SIZE,
+                                          .text = kind == PAGE_TREE ? "a page of the tree is damaged"
+                                                                    : "a page of the space map is damaged"});
+}
+
+static u64 free_bits(const struct page *leaf)
+{
+    u64 n = 0;
+    for (u32 w = 0; w < SPACE_LEAF_UNITS / 64; w++)
+        n += (u64)__builtin_popcountll(~get_le64(leaf->data + sizeof(struct raw_page) + 8 * w));
+    return n;
+}
+
+static void check_space_page(struct checker *c, u32 level, u64 index, const struct space_ptr *p)
+{
+    struct page *page;
+    struct ptr ptr = space_page_ptr(c->s, level, index, p);
+    if (p->birth == 0)
+        return;
+    check_copies(c, &ptr, PAGE_SPACE, level);
+    if (page_get(c->s, &ptr, PAGE_SPACE, level, &page) != STATUS_SUCCESS)
+        return;
+    u64 free = 0;
+    u32 count = MIN((u32)from_le16(page_head(page)->count), (u32)SPACE_FANOUT);
+    for (u32 i = 0; level > 0 && i < count; i++) {
+        const struct raw_space_ptr *raw =
+            (const struct raw_space_ptr *)(page->data + sizeof(struct raw_page)) + i;
+        struct space_ptr child = space_decode(raw);
+        free += child.free;
+        check_space_page(c, level - 1, index * SPACE_FANOUT + i, &child);
+    }
+    if (level == 0)
+        free = free_bits(page);
+    if (free != p->free)
+        report_record(c, 0, "the space map counts free units wrongly");
+    page_put(page);
+}
+
+static void check_supers(struct checker *c)
+{
+    struct store *s = c->s;
+    struct raw_super super;
+    for (u32 copy = 0; copy < s->copies; copy++) {
+        u64 at = (s->durable % 2) * SUPER_SPACING + copy * s->mirror_gap;
+        bool good = blk_pread(s->blk, &super, sizeof super, at, NULL) == STATUS_SUCCESS &&
+                    super_check(&super) && from_le64(super.generation) == s->durable;
+        if (!good)
+            report(c, (struct check_finding){.kind = CHECK_SUPER,
+                                             .repairable = true,
+                                             .offset = at,
+                                             .length = SUPER_SIZE,
+                                             .text = "a superblock is damaged"});
+    }
+}
+
+// --- file data
+// -----------------------------------------------------------------------------------------------------------------
+
+static void check_data(struct checker *c, u64 file, const struct extent *e)
+{
+    struct store *s = c->s;
+    u64 bad_from = 0, bad_len = 0;
+    for (u64 u = 0; u <= (u64)e->clusters * s->cluster_units; u++) {
+        bool bad = false;
+        if (u < (u64)e->clusters * s->cluster_units) {
+            u8 sum[8];
+            bad = blk_pread(s->blk, c->scratch, s->unit, (e->unit + u) * s->unit, NULL) != STATUS_SUCCESS;
+            stream_unit_sum(s, c->scratch, sum);
+            bad |= memcmp(sum, e->sums + u * stream_sum_size(s), stream_sum_size(s)) != 0;
+            c->totals->data_bytes += s->unit;
+        }
+        if (bad && bad_len == 0)
+            bad_from = e->first * s->cluster + u * s->unit;
+        if (bad)
+            bad_len += s->unit;
+        if (!bad && bad_len > 0) {
+            report(c, (struct check_finding){.kind = CHECK_DATA,
+                                             .object = file,
+                                             .offset = bad_from,
+                                             .length = bad_len,
+                                             .text = "file data does not match its checksum"});
+            bad_len = 0;
+        }
+    }
+}
+
+static void check_stream(struct checker *c, u64 file, const struct raw_stream *raw)
+{
+    struct store *s = c->s;
+    u64 data = from_le64(raw->data), allocated = 0, next = 0, size = from_le64(raw->size);
+    bool summed = from_le16(raw->algorithm) != CHECKSUM_TYPE_NONE;
+    c->totals->streams++;
+    for (;;) {
+        struct extent e;
+        nt_status status = extent_find(s, data, next, &e);
+        if (status == STATUS_NO_SUCH_FILE)
+            break;
+        if (status != STATUS_SUCCESS) {
+            report_record(c, file, "an extent of this file cannot be read");
+            break;
+        }
+        if (e.first < next)
+            report_record(c, file, "extents of this file overlap");
+        if (summed != !!(e.flags & EXTENT_SUMMED))
+            report_record(c, file, "an extent and its stream disagree about checksums");
+        if ((e.first + e.clusters - 1) * s->cluster >= size)
+            report_record(c, file, "an extent lies behind the end of its stream");
+        if (c->options->data && (e.flags & EXTENT_SUMMED))
+            check_data(c, file, &e);
+        c->owned_extents++;
+        allocated += (u64)e.clusters * s->cluster;
+        next = MAX(e.first + e.clusters, next + 1);
+    }
+    if (allocated != from_le64(raw->allocated))
+        report_record(c, file, "the allocated size of a stream is wrong");
+    if (from_le16(raw->flags) & ~STREAM_FLAGS)
+        report_record(c, file, "a stream has unknown flags");
+}
+
+// --- records
+// -------------------------------------------------------------------------------------------------------------------
+
+static void check_inode(struct checker *c, u64 id, struct slice value)
+{
+    struct link_position position = {0};
+    struct dirent name;
+    struct inode inode;
+    u32 links = id == OBJECT_ROOT ? 1 : 0;
+    u64 parent;
+    if (inode_get(c->s, id, &inode) != STATUS_SUCCESS || value.len != sizeof(struct raw_inode)) {
+        report_record(c, id, "an inode has the wrong length");
+        return;
+    }
+    c->totals->objects++;
+    bool directory = inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
+    *(directory ? &c->totals->directories : &c->totals->files) += 1;
+    while (link_next(c->s, id, &position, &parent, &name) == STATUS_SUCCESS) {
+        struct dirent entry;
+        struct str n = {name.name, name.name_len};
+        if (dirent_find(c->s, parent, n, &entry) != STATUS_SUCCESS || entry.id != id)
+            report_record(c, id, "a name of this file is not in its directory");
+        links++;
+    }
+    struct key key;
+    struct record record;
+    key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    key_add_u64(&key, id);
+    bool orphan = tree_find(c->s, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+    if (!orphan && links != inode.links)
+        report_record(c, id, "the number of names is not the one in the inode");
+    u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
+    u32 length;
+    nt_status status = reparse_get(c->s, id, buffer, sizeof buffer, &length);
+    bool tagged = status == STATUS_SUCCESS && length >= 4 && get_le32(buffer) == inode.reparse_tag;
+    if (inode.reparse_tag != 0 ? !tagged : status != STATUS_NOT_A_REPARSE_POINT)
+        report_record(c, id, "reparse data and inode disagree");
+    if (directory)
+        return;
+    check_stream(c, id, &((const struct raw_inode *)value.p)->data);
+}
+
+static void check_dirent(struct checker *c, u64 dir, struct slice value)
+{
+    const struct raw_dirent *raw = (const struct raw_dirent *)value.p;
+    struct inode inode;
+    if (value.len <= sizeof *raw) {
+        report_record(c, dir, "a directory entry has the wrong length");
+        return;
+    }
+    u64 id = from_le64(raw->object);
+    if (inode_get(c->s, id, &inode) != STATUS_SUCCESS)
+        report_record(c, dir, "a directory entry names a file that does not exist");
+    else if (!!(inode.attributes & FILE_ATTRIBUTE_DIRECTORY) != raw->directory)
+        report_record(c, id, "a directory entry and its inode disagree about being a directory");
+}
+
+static void check_record(struct checker *c, struct slice key, struct slice value)
+{
+    if (key.len < 9) {
+        report_record(c, 0, "a key is too short");
+        return;
+    }
+    u64 object = get_be64(key.p);
+    switch (key.p[8]) {
+    case KIND_INODE:
+        check_inode(c, object, value);
+        break;
+    case KIND_DIRENT:
+        check_dirent(c, object, value);
+        break;
+    case KIND_STREAM:
+        if (value.len > sizeof(struct raw_stream))
+            check_stream(c, object, (const struct raw_stream *)value.p);
+        else
+            report_record(c, object, "a stream has the wrong length");
+        break;
+    case KIND_EXTENT:
+        c->totals->extents++;
+        break;
+    case KIND_LINK:
+    case KIND_REPARSE:
+    case KIND_UPCASE:
+    case KIND_REFS:
+    case KIND_ORPHAN:
+    case KIND_TAG:
+        break;
+    default:
+        report_record(c, object, "a record of an unknown kind");
+    }
+}
+
+static void count_record(struct checker *c, struct slice key, struct slice value)
+{
+    if (key.len == 17 && key.p[8] == KIND_EXTENT && value.len >= sizeof(struct raw_extent)) {
+        const struct raw_extent *raw = (const struct raw_extent *)value.p;
+        use(c, from_le64(raw->unit), (u64)from_le32(raw->clusters) * c->s->cluster_units);
+    }
+}
+
+static void walk_tree(struct checker *c, const struct ptr *ptr, u32 level)
+{
+    struct store *s = c->s;
+    struct page *page;
+    for (int copy = 0; copy < s->copies; copy++)
+        use(c, ptr->addr[copy] / s->unit, PAGE_SIZE / s->unit);
+    if (c->first_pass)
+        check_copies(c, ptr, PAGE_TREE, level);
+    if (page_get(s, ptr, PAGE_TREE, level, &page) != STATUS_SUCCESS)
+        return;
+    for (u32 i = 0; i < node_count(page->data); i++) {
+        if (level > 0) {
+            struct ptr child = node_child(page->data, i);
+            walk_tree(c, &child, level - 1);
+            continue;
+        }
+        count_record(c, node_key(page->data, i), node_value(page->data, i));
+        if (c->first_pass)
+            check_record(c, node_key(page->data, i), node_value(page->data, i));
+    }
+    page_put(page);
+    if (c->first_pass && c->options->progress)
+        c->options->progress(c->options->context, c->totals);
+}
+
+// --- space
+// ---------------------------------------------------------------------------------------------------------------------
+
+// What a unit is by the counts and by the map.
+enum { UNIT_FINE, UNIT_LOST, UNIT_IN_USE, UNIT_TWICE };
+
+static int judge(u16 uses, bool marked, u32 count)
+{
+    if (uses != 0 && !marked)
+        return UNIT_IN_USE;
+    if (uses == 0)
+        return marked ? UNIT_LOST : UNIT_FINE;
+    return uses == count ? UNIT_FINE : UNIT_TWICE;
+}
+
+static void report_units(struct checker *c, int verdict, u64 unit, u64 units)
+{
+    static const struct {
+        enum check_finding_kind kind;
+        const char *text;
+    } says[] = {
+        [UNIT_LOST] = {CHECK_SPACE_LOST, "space is marked used that nothing uses"},
+        [UNIT_IN_USE] = {CHECK_SPACE_USED, "space in use is marked free"},
+        [UNIT_TWICE] = {CHECK_SPACE_USED, "space has another number of users than is counted"},
+    };
+    if (verdict != UNIT_FINE)
+        report(c, (struct check_finding){.kind = says[verdict].kind,
+                                         .offset = unit * c->s->unit,
+                                         .length = units * c->s->unit,
+                                         .text = says[verdict].text});
+}
+
+static void compare_region(struct checker *c, u64 region, u64 *bits)
+{
+    struct store *s = c->s;
+    const u16 *uses = c->uses + (region - c->first_region) * SPACE_LEAF_UNITS;
+    u64 base = region * SPACE_LEAF_UNITS, fixed = space_fixed_units(s, region);
+    u64 mirror = s->copies == 2 ? s->mirror_gap / s->unit : 0, end = space_region_units(s, region);
+    u64 run_start = 0, run_count = 0;
+    int verdict = UNIT_FINE;
+    u32 count = 1;
+    if (space_bitmap(s, region, bits) != STATUS_SUCCESS)
+        return; // its page was reported
+    for (u64 u = fixed; u <= end; u++) {
+        int now = UNIT_FINE;
+        bool own = mirror && u >= mirror && u < mirror + fixed;
+        if (u < end && !own) {
+            if (uses[u] > 0 && run_count == 0)
+                if (refs_count(s, base + u, end - u, &count, &run_count) != STATUS_SUCCESS)
+                    run_count = end - u;
+            now = judge(uses[u], bits[u / 64] >> (u % 64) & 1, count);
+        }
+        run_count -= run_count > 0 ? 1 : 0;
+        if (now != verdict) {
+            report_units(c, verdict, base + run_start, u - run_start);
+            verdict = now;
+            run_start = u;
+        }
+    }
+    report_units(c, verdict, base + run_start, end - run_start);
+}
+
+nt_status store_check(struct store *s, const struct check_options *options, struct check_totals *totals)
+{
+    struct checker c = {.s = s, .options = options, .totals = totals, .first_pass = true};
+    memset(totals, 0, sizeof *totals);
+    if (!atomic_load(&s->readonly))
+        TRY(store_commit(s));
+    u64 window = MIN(s->space.regions, (u64)WINDOW_REGIONS);
+    SCOPE_FREE u16 *uses = malloc(window * SPACE_LEAF_UNITS * sizeof *uses);
+    SCOPE_FREE u8 *scratch = malloc(PAGE_SIZE);
+    SCOPE_FREE u64 *bits = malloc(SPACE_LEAF_UNITS / 8);
+    if (!uses || !scratch || !bits)
+        return STATUS_NO_MEMORY;
+    c.uses = uses;
+    c.scratch = scratch;
+    check_supers(&c);
+    check_space_page(&c, s->space.level, 0, &s->space.root);
+    for (u64 region = 0; region < s->space.regions; region = c.end_region) {
+        c.first_region = region;
+        c.end_region = MIN(region + window, s->space.regions);
+        memset(uses, 0, window * SPACE_LEAF_UNITS * sizeof *uses);
+        walk_tree(&c, &s->tree.root, s->tree.level);
+        for (u64 r = region; r < c.end_region; r++)
+            compare_region(&c, r, bits);
+        if (c.first_pass && c.owned_extents != totals->extents)
+            report_record(&c, 0, "extents that belong to no stream");
+        c.first_pass = false;
+    }
+    return totals->findings > 0 ? STATUS_DISK_CORRUPT_ERROR : STATUS_SUCCESS;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records inside one tree page: sorted offsets behind the head, records filled in from the end of the page.
+// Everything but node_check trusts the page; node_check trusts nothing and runs once, when a page comes from
+// the medium.
+#include "engine/store.h"
+
+enum { SLOT = 2, RECORD = sizeof(struct raw_record), HEAD = sizeof(struct raw_page) };
+
+static struct raw_page *head(u8 *data)
+{
+    return (struct raw_page *)data;
+}
+static const struct raw_page *head_of(const u8 *data)
+{
+    return (const struct raw_page *)data;
+}
+static u32 slot(const u8 *data, u32 i)
+{
+    return get_le16(data + HEAD + i * SLOT);
+}
+static const u8 *record_at(const u8 *data, u32 i)
+{
+    return data + slot(data, i);
+}
+static u32 record_size(const u8 *record)
+{
+    return RECORD + get_le16(record) + get_le16(record + 2);
+}
+
+void node_init(u8 *data)
+{
+    head(data)->count = to_le16(0);
+    head(data)->heap = to_le16(PAGE_SIZE);
+    head(data)->gaps = to_le16(0);
+    memset(data + HEAD, 0, PAGE_ROOM);
+}
+
+struct slice node_key(const u8 *data, u32 i)
+{
+    const u8 *r = record_at(data, i);
+    return (struct slice){r + RECORD, get_le16(r)};
+}
+
+struct slice node_value(const u8 *data, u32 i)
+{
+    const u8 *r = record_at(data, i);
+    return (struct slice){r + RECORD + get_le16(r), get_le16(r + 2)};
+}
+
+int key_compare(struct slice a, struct slice b)
+{
+    int order = memcmp(a.p, b.p, MIN(a.len, b.len));
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+u32 node_search(const u8 *data, struct slice key, bool *found)
+{
+    u32 low = 0, high = node_count(data);
+    *found = false;
+    while (low < high) {
+        u32 middle = (low + high) / 2;
+        int order = key_compare(node_key(data, middle), key);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+u32 node_used(const u8 *data)
+{
+    const struct raw_page *h = head_of(data);
+    return node_count(data) * SLOT + PAGE_SIZE - from_le16(h->heap) - from_le16(h->gaps);
+}
+
+bool node_fits(const u8 *data, u32 key_len, u32 value_len)
+{
+    return node_used(data) + SLOT + RECORD + key_len + value_len <= PAGE_ROOM;
+}
+
+// Push the records together again at the end of the page.
+static void compact(u8 *data)
+{
+    u8 copy[PAGE_SIZE];
+    u32 count = node_count(data), heap = PAGE_SIZE;
+    memcpy(copy, data, PAGE_SIZE);
+    for (u32 i = 0; i < count; i++) {
+        const u8 *r = copy + slot(data, i);
+        u32 size = record_size(r);
+        heap -= size;
+        memcpy(data + heap, r, size);
+        put_le16(data + HEAD + i * SLOT, (u16)heap);
+    }
+    head(data)->heap = to_le16((u16)heap);
+    head(data)->gaps = to_le16(0);
+}
+
+void node_insert(u8 *data, u32 i, struct slice key, struct slice value)
+{
+    u32 count = node_count(data), size = RECORD + key.len + value.len;
+    ASSERT(node_fits(data, key.len, value.len) && i <= count);
+    if (HEAD + (count + 1) * SLOT + size > from_le16(head(data)->heap))
+        compact(data);
+    u32 heap = from_le16(head(data)->heap) - size;
+    put_le16(data + heap, (u16)key.len);
+    put_le16(data + heap + 2, (u16)value.len);
+    memcpy(data + heap + RECORD, key.p, key.len);
+    if (value.len > 0)
+        memcpy(data + heap + RECORD + key.len, value.p, value.len);
+    u8 *slots = data + HEAD + i * SLOT;
+    memmove(slots + SLOT, slots, (count - i) * SLOT);
+    put_le16(slots, (u16)heap);
+    head(data)->heap = to_le16((u16)heap);
+    head(data)->count = to_le16((u16)(count + 1));
+}
+
+void node_remove(u8 *data, u32 i)
+{
+    u32 count = node_count(data), at = slot(data, i), size = record_size(data + at);
+    ASSERT(i < count);
+    if (at == from_le16(head(data)->heap))
+        head(data)->heap = to_le16((u16)(at + size));
+    else
+        head(data)->gaps = to_le16((u16)(from_le16(head(data)->gaps) + size));
+    u8 *slots = data + HEAD + i * SLOT;
+    memmove(slots, slots + SLOT, (count - i - 1) * SLOT);
+    head(data)->count = to_le16((u16)(count - 1));
+    if (count == 1) {
+        head(data)->heap = to_le16(PAGE_SIZE);
+        head(data)->gaps = to_le16(0);
+    }
+}
+
+void node_move_tail(u8 *from, u32 first, u8 *to)
+{
+    for (u32 i = first, count = node_count(from); i < count; i++)
+        node_insert(to, node_count(to), node_key(from, i), node_value(from, i));
+    while (node_count(from) > first)
+        node_remove(from, node_count(from) - 1);
+}
+
+bool node_check(const u8 *data, u32 level)
+{
+    const struct raw_page *h = head_of(data);
+    u32 count = node_count(data), heap = from_le16(h->heap), gaps = from_le16(h->gaps);
+    u32 bytes = 0;
+    if (HEAD + count * SLOT > heap || heap > PAGE_SIZE || (level > 0 && count == 0))
+        return false;
+    for (u32 i = 0; i < count; i++) {
+        u32 at = slot(data, i);
+        if (at < heap || at + RECORD > PAGE_SIZE)
+            return false;
+        u32 key_len = get_le16(data + at), value_len = get_le16(data + at + 2);
+        if (key_len > KEY_MAX || value_len > VALUE_MAX || at + RECORD + key_len + value_len > PAGE_SIZE)
+            return false;
+        if (level > 0 && value_len != sizeof(struct raw_ptr))
+            return false;
+        if ((key_len == 0) != (level > 0 && i == 0))
+            return false;
+        if (i > 0 && key_compare(node_key(data, i - 1), node_key(data, i)) >= 0)
+            return false;
+        bytes += RECORD + key_len + value_len;
+    }
+    return bytes + gaps == PAGE_SIZE - heap;
+}
+
+struct ptr node_child(const u8 *data, u32 i)
+{
+    const struct raw_ptr *raw = (const struct raw_ptr *)node_value(data, i).p;
+    return (struct ptr){
+        {from_le64(raw->addr[0]), from_le64(raw->addr[1])}, from_le64(raw->birth), from_le64(raw->sum)};
+}
+
+void ptr_encode(const struct ptr *ptr, struct raw_ptr *raw)
+{
+    raw->addr[0] = to_le64(ptr->addr[0]);
+    raw->addr[1] = to_le64(ptr->addr[1]);
+    raw->birth = to_le64(ptr->birth);
+    raw->sum = to_le64(ptr->sum);
+}
+
+void node_set_child(u8 *data, u32 i, const struct ptr *child)
+{
+    struct raw_ptr raw;
+    ptr_encode(child, &raw);
+    memcpy(data + (node_value(data, i).p - data), &raw, sizeof raw);
+}

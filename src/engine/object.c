@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records of objects: inodes, directory entries with their back links, named streams, reparse data, orphans.
+// Values from the medium passed their page's checksum but are checked again for length and range: a checksum
+// does not prove sense.
+#include "engine/store.h"
+
+// --- inodes
+// ------------------------------------------------------------------------------------------------------------------
+
+static void decode_inode(u64 id, const struct raw_inode *raw, struct inode *inode)
+{
+    *inode = (struct inode){.id = id,
+                            .attributes = from_le32(raw->attributes),
+                            .links = from_le32(raw->links),
+                            .created = from_le64(raw->created),
+                            .accessed = from_le64(raw->accessed),
+                            .written = from_le64(raw->written),
+                            .changed = from_le64(raw->changed),
+                            .reparse_tag = from_le32(raw->reparse_tag),
+                            .size = from_le64(raw->data.size),
+                            .allocated = from_le64(raw->data.allocated),
+                            .algorithm = from_le16(raw->data.algorithm),
+                            .enforcement_off = from_le16(raw->data.flags) & STREAM_ENFORCEMENT_OFF};
+}
+
+static void encode_inode(const struct inode *inode, struct raw_inode *raw)
+{
+    *raw = (struct raw_inode){.attributes = to_le32(inode->attributes),
+                              .links = to_le32(inode->links),
+                              .created = to_le64(inode->created),
+                              .accessed = to_le64(inode->accessed),
+                              .written = to_le64(inode->written),
+                              .changed = to_le64(inode->changed),
+                              .reparse_tag = to_le32(inode->reparse_tag)};
+}
+
+nt_status inode_get(struct store *s, u64 id, struct inode *inode)
+{
+    struct key key;
+    struct record record;
+    memset(inode, 0, sizeof *inode);
+    key_begin(&key, id, KIND_INODE);
+    nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+    TRY(status == STATUS_NO_SUCH_FILE ? STATUS_FILE_INVALID : status);
+    if (record.len != sizeof(struct raw_inode))
+        return STATUS_FILE_CORRUPT_ERROR;
+    decode_inode(id, (const struct raw_inode *)record.value, inode);
+    return STATUS_SUCCESS;
+}
+
+nt_status inode_create(struct txn *t, struct inode *inode)
+{
+    struct raw_inode raw;
+    struct key key;
+    inode->id = store_new_object(t->store);
+    encode_inode(inode, &raw);
+    raw.data.data = to_le64(inode->id);
+    raw.data.algorithm = to_le16(inode->algorithm);
+    raw.data.flags = to_le16(inode->enforcement_off ? STREAM_ENFORCEMENT_OFF : 0);
+    key_begin(&key, inode->id, KIND_INODE);
+    return tree_put(t, &key, &raw, sizeof raw);
+}
+
+nt_status inode_put(struct txn *t, const struct inode *inode)
+{
+    struct raw_inode raw;
+    struct key key;
+    encode_inode(inode, &raw);
+    key_begin(&key, inode->id, KIND_INODE);
+    return tree_patch(t, &key, 0, &raw, offsetof(struct raw_inode, data));
+}
+
+// --- names
+// -------------------------------------------------------------------------------------------------------------------
+
+// The next record of an object and kind behind *key; NO_MORE_FILES after the last.
+static nt_status next_of(struct store *s, struct key *key, u64 object, enum record_kind kind,
+                         struct record *record)
+{
+    nt_status status = tree_find(s, key, TREE_ABOVE, record);
+    if (status == STATUS_NO_SUCH_FILE ||
+        (status == STATUS_SUCCESS && !key_belongs(&record->key, object, kind)))
+        return STATUS_NO_MORE_FILES;
+    return status;
+}
+
+// A key that ends with a folded name.
+static nt_status name_key(struct store *s, struct key *key, u64 object, enum record_kind kind,
+                          const u64 *parent, struct str name)
+{
+    char folded[TEXT_NAME_BYTES];
+    u32 len;
+    if (name.len == 0 || memchr(name.p, 0, name.len) || memchr(name.p, '/', name.len))
+        return STATUS_OBJECT_NAME_INVALID;
+    TRY(text_fold(s->table, name, folded, &len));
+    key_begin(key, object, kind);
+    if (parent)
+        key_add_u64(key, *parent);
+    key_add(key, folded, len);
+    return STATUS_SUCCESS;
+}
+
+static nt_status decode_dirent(const struct record *record, struct dirent *entry)
+{
+    const struct raw_dirent *raw = (const struct raw_dirent *)record->value;
+    u32 name_len = record->len - MIN((u32)record->len, (u32)sizeof *raw);
+    if (name_len == 0 || name_len > sizeof entry->name)
+        return STATUS_FILE_CORRUPT_ERROR;
+    entry->id = from_le64(raw->object);
+    entry->directory = raw->directory;
+    entry->name_len = name_len;
+    memcpy(entry->name, raw + 1, name_len);
+    return STATUS_SUCCESS;
+}
+
+nt_status dirent_find(struct store *s, u64 dir, struct str name, struct dirent *entry)
+{
+    struct key key;
+    struct record record;
+    memset(entry, 0, offsetof(struct dirent, name));
+    TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
+    nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+    TRY(status == STATUS_NO_SUCH_FILE ? STATUS_OBJECT_NAME_NOT_FOUND : status);
+    return decode_dirent(&record, entry);
+}
+
+nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position, struct dirent *entry)
+{
+    struct key key;
+    struct record record;
+    memset(entry, 0, offsetof(struct dirent, name));
+    key_begin(&key, dir, KIND_DIRENT);
+    key_add(&key, position->key, position->key_len);
+    TRY(next_of(s, &key, dir, KIND_DIRENT, &record));
+    TRY(decode_dirent(&record, entry));
+    position->key_len = record.key.len - 9u;
+    memcpy(position->key, record.key.b + 9, position->key_len);
+    return STATUS_SUCCESS;
+}
+
+nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty)
+{
+    struct key key;
+    struct record record;
+    *empty = false;
+    key_begin(&key, dir, KIND_DIRENT);
+    nt_status status = next_of(s, &key, dir, KIND_DIRENT, &record);
+    *empty = status == STATUS_NO_MORE_FILES;
+    return *empty ? STATUS_SUCCESS : status;
+}
+
+nt_status dirent_add(struct txn *t, u64 dir, struct str name, u64 id, bool directory)
+{
+    struct store *s = t->store;
+    struct key key;
+    struct record record;
+    struct {
+        struct raw_dirent raw;
+        char name[TEXT_NAME_BYTES];
+    } value = {.raw = {.object = to_le64(id), .directory = directory}};
+    TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
+    nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+    if (status != STATUS_NO_SUCH_FILE)
+        return status == STATUS_SUCCESS ? STATUS_OBJECT_NAME_COLLISION : status;
+    memcpy(value.name, name.p, name.len);
+    TRY(tree_put(t, &key, &value, (u32)sizeof value.raw + name.len));
+    TRY(name_key(s, &key, id, KIND_LINK, &dir, name));
+    return tree_put(t, &key, name.p, name.len);
+}
+
+nt_status dirent_remove(struct txn *t, u64 dir, struct str name)
+{
+    struct store *s = t->store;
+    struct dirent entry;
+    struct key key;
+    TRY(dirent_find(s, dir, name, &entry));
+    TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
+    TRY(tree_delete(t, &key));
+    TRY(name_key(s, &key, entry.id, KIND_LINK, &dir, name));
+    nt_status status = tree_delete(t, &key);
+    return status == STATUS_NO_SUCH_FILE ? STATUS_FILE_CORRUPT_ERROR : status;
+}
+
+nt_status link_next(struct store *s, u64 id, struct link_position *position, u64 *parent, struct dirent *name)
+{
+    struct key key;
+    struct record record;
+    *parent = 0;
+    memset(name, 0, offsetof(struct dirent, name));
+    key_begin(&key, id, KIND_LINK);
+    key_add(&key, position->key, position->key_len);
+    TRY(next_of(s, &key, id, KIND_LINK, &record));
+    if (record.key.len <= 17 || record.len == 0 || record.len > sizeof name->name)
+        return STATUS_FILE_CORRUPT_ERROR;
+    *parent = get_be64(record.key.b + 9);
+    name->id = id;
+    name->name_len = record.len;
+    memcpy(name->name, record.value, record.len);
+    position->key_len = record.key.len - 9u;
+    memcpy(position->key, record.key.b + 9, position->key_len);
+    return STATUS_SUCCESS;
+}
+
+nt_status object_path(struct store *s, u64 id, char *out, size_t size)
+{
+    enum { DEPTH_MAX = 4096 };
+    size_t at = size;
+    if (size < 2)
+        return STATUS_BUFFER_TOO_SMALL;
+    out[--at] = '\0';
+    // Built from its end; a chain of parents in damaged records may be a ring.
+    for (u32 depth = 0; id != OBJECT_ROOT; depth++) {
+        struct link_position position = {0};
+        struct dirent name;
+        u64 parent;
+        nt_status status = link_next(s, id, &position, &parent, &name);
+        TRY(status == STATUS_NO_MORE_FILES || depth == DEPTH_MAX ? STATUS_FILE_INVALID : status);
+        if (name.name_len + 1 > at)
+            return STATUS_BUFFER_TOO_SMALL;
+        at -= name.name_len;
+        memcpy(out + at, name.name, name.name_len);
+        out[--at] = '/';
+        id = parent;
+    }
+    if (out[at] == '\0')
+        out[--at] = '/';
+    memmove(out, out + at, size - at);
+    return STATUS_SUCCESS;
+}
+
+// --- named streams
+// -------------------------------------------------------------------------------------------------------------
+
+nt_status stream_create(struct txn *t, u64 id, struct str name, u16 algorithm)
+{
+    struct store *s = t->store;
+    struct key key;
+    struct record record;
+    struct {
+        struct raw_stream raw;
+        char name[TEXT_NAME_BYTES];
+    } value = {0};
+    TRY(name_key(s, &key, id, KIND_STREAM, NULL, name));
+    nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+    if (status != STATUS_NO_SUCH_FILE)
+        return status == STATUS_SUCCESS ? STATUS_OBJECT_NAME_COLLISION : status;
+    value.raw.data = to_le64(store_new_object(s));
+    value.raw.algorithm = to_le16(algorithm);
+    memcpy(value.name, name.p, name.len);
+    return tree_put(t, &key, &value, (u32)sizeof value.raw + name.len);
+}
+
+nt_status stream_key(struct store *s, u64 id, struct str name, struct key *key)
+{
+    if (name.len > 0)
+        return name_key(s, key, id, KIND_STREAM, NULL, name);
+    key_begin(key, id, KIND_INODE);
+    return STATUS_SUCCESS;
+}
+
+nt_status stream_remove(struct txn *t, u64 id, struct str name, u64 *orphan)
+{
+    struct key key;
+    struct record record;
+    *orphan = 0;
+    TRY(name_key(t->store, &key, id, KIND_STREAM, NULL, name));
+    nt_status status = tree_find(t->store, &key, TREE_EQUAL, &record);
+    TRY(status == STATUS_NO_SUCH_FILE ? STATUS_OBJECT_NAME_NOT_FOUND : status);
+    if (record.len < sizeof(struct raw_stream))
+        return STATUS_FILE_CORRUPT_ERROR;
+    *orphan = from_le64(((const struct raw_stream *)record.value)->data);
+    TRY(tree_delete(t, &key));
+    return object_orphan(t, *orphan);
+}
+
+nt_status stream_next(struct store *s, u64 id, struct dir_position *position, struct stream_entry *entry)
+{
+    struct key key;
+    struct record record;
+    memset(entry, 0, sizeof *entry);
+    key_begin(&key, id, KIND_STREAM);
+    key_add(&key, position->key, position->key_len);
+    TRY(next_of(s, &key, id, KIND_STREAM, &record));
+    const struct raw_stream *raw = (const struct raw_stream *)record.value;
+    if (record.len <= sizeof *raw || record.len - sizeof *raw > TEXT_NAME_BYTES)
+        return STATUS_FILE_CORRUPT_ERROR;
+    entry->size = from_le64(raw->size);
+    entry->allocated = from_le64(raw->allocated);
+    entry->name.name_len = (u32)(record.len - sizeof *raw);
+    memcpy(entry->name.name, raw + 1, entry->name.name_len);
+    position->key_len = record.key.len - 9u;
+    memcpy(position->key, record.key.b + 9, position->key_len);
+    return STATUS_SUCCESS;
+}
+
+// --- reparse data
+// --------------------------------------------------------------------------------------------------------------
+
+nt_status reparse_get(struct store *s, u64 id, u8 *buffer, u32 size, u32 *length)
+{
+    u32 used = 0;
+    *length = 0;
+    for (;;) {
+        struct key key;
+        struct record record;
+        key_begin(&key, id, KIND_REPARSE);
+        key_add_u64(&key, used);
+        nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+        if (status == STATUS_NO_SUCH_FILE) {
+            *length = used;
+            return used > 0 ? STATUS_SUCCESS : STATUS_NOT_A_REPARSE_POINT;
+        }
+        TRY(status);
+        if (record.len == 0 || used + record.len > MAXIMUM_REPARSE_DATA_BUFFER_SIZE)
+            return STATUS_FILE_CORRUPT_ERROR;
+        if (used + record.len > size)
+            return STATUS_BUFFER_TOO_SMALL;
+        memcpy(buffer + used, record.value, record.len);
+        used += record.len;
+        if (record.len < VALUE_MAX) {
+            *length = used;
+            return STATUS_SUCCESS;
+        }
+    }
+}
+
+static void tag_key(struct key *key, u32 tag, u64 id)
+{
+    u8 tag_be[4] = {(u8)(tag >> 24), (u8)(tag >> 16), (u8)(tag >> 8), (u8)tag};
+    key_begin(key, OBJECT_TAGS, KIND_TAG);
+    key_add(key, tag_be, sizeof tag_be);
+    key_add_u64(key, id);
+}
+
+nt_status reparse_delete(struct txn *t, u64 id)
+{
+    struct key key;
+    struct record record;
+    for (u32 at = 0;; at += record.len) {
+        key_begin(&key, id, KIND_REPARSE);
+        key_add_u64(&key, at);
+        nt_status status = tree_find(t->store, &key, TREE_EQUAL, &record);
+        if (status == STATUS_NO_SUCH_FILE)
+            return at > 0 ? STATUS_SUCCESS : STATUS_NOT_A_REPARSE_POINT;
+        TRY(status);
+        TRY(tree_delete(t, &key));
+        if (at == 0 && record.len >= 4) {
+            tag_key(&key, get_le32(record.value), id);
+            status = tree_delete(t, &key);
+            TRY(status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status);
+        }
+        if (record.len == 0)
+            return STATUS_FILE_CORRUPT_ERROR;
+    }
+}
+
+nt_status reparse_set(struct txn *t, u64 id, const u8 *buffer, u32 length)
+{
+    struct key key;
+    if (length < 4 || length > MAXIMUM_REPARSE_DATA_BUFFER_SIZE)
+        return STATUS_IO_REPARSE_DATA_INVALID;
+    nt_status status = reparse_delete(t, id);
+    TRY(status == STATUS_NOT_A_REPARSE_POINT ? STATUS_SUCCESS : status);
+    for (u32 at = 0; at < length; at += VALUE_MAX) {
+        key_begin(&key, id, KIND_REPARSE);
+        key_add_u64(&key, at);
+        TRY(tree_put(t, &key, buffer + at, MIN(length - at, (u32)VALUE_MAX)));
+    }
+    tag_key(&key, get_le32(buffer), id);
+    return tree_put(t, &key, "", 0);
+}
+
+nt_status reparse_next(struct store *s, u32 *tag, u64 *id)
+{
+    struct key key;
+    struct record record;
+    tag_key(&key, *tag, *id);
+    TRY(next_of(s, &key, OBJECT_TAGS, KIND_TAG, &record));
+    if (record.key.len != 9 + 4 + 8)
+        return STATUS_FILE_CORRUPT_ERROR;
+    const u8 *b = record.key.b + 9;
+    *tag = (u32)b[0] << 24 | (u32)b[1] << 16 | (u32)b[2] << 8 | b[3];
+    *id = get_be64(b + 4);
+    return STATUS_SUCCESS;
+}
+
+// --- orphans
+// -------------------------------------------------------------------------------------------------------------------
+
+static void orphan_key(struct key *key, u64 id)
+{
+    key_begin(key, OBJECT_ORPHANS, KIND_ORPHAN);
+    key_add_u64(key, id);
+}
+
+nt_status object_orphan(struct txn *t, u64 id)
+{
+    struct key key;
+    orphan_key(&key, id);
+    return tree_put(t, &key, "", 0);
+}
+
+// Remove what is left of an object, a few records in a transaction; at last its place in the orphan list.
+static nt_status reap_records(struct txn *t, u64 id, bool *done)
+{
+    enum { BATCH = 8 };
+    struct key key;
+    struct record record;
+    *done = false;
+    for (int n = 0; n < BATCH; n++) {
+        key_begin(&key, id, 0);
+        nt_status status = tree_find(t->store, &key, TREE_ABOVE, &record);
+        if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && get_be64(record.key.b) != id)) {
+            *done = true;
+            orphan_key(&key, id);
+            status = tree_delete(t, &key);
+            return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
+        }
+        TRY(status);
+        if (key_belongs(&record.key, id, KIND_REPARSE)) {
+            TRY(reparse_delete(t, id));
+            continue;
+        }
+        TRY(tree_delete(t, &record.key));
+    }
+    return STATUS_SUCCESS;
+}
+
+// The data objects of named streams, so that reaping a file needs only its own id.
+static nt_status reap_streams(struct store *s, u64 id)
+{
+    struct dir_position position = {0};
+    struct stream_entry entry;
+    for (;;) {
+        nt_status status = stream_next(s, id, &position, &entry);
+        if (status == STATUS_NO_MORE_FILES)
+            return STATUS_SUCCESS;
+        TRY(status);
+        struct txn *t;
+        u64 orphan;
+        TRY(txn_begin(s, TXN_FREEING, &t));
+        TRY(txn_end(t, stream_remove(t, id, (struct str){entry.name.name, entry.name.name_len}, &orphan)));
+        TRY(object_reap(s, orphan));
+    }
+}
+
+// The default stream's extents may belong to another object than the file (after its sums were made or
+// dropped).
+static nt_status reap_default_stream(struct store *s, u64 id)
+{
+    struct key key;
+    struct record record;
+    key_begin(&key, id, KIND_INODE);
+    nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+    if (status == STATUS_SUCCESS && record.len == sizeof(struct raw_inode)) {
+        u64 data = from_le64(((const struct raw_inode *)record.value)->data.data);
+        return data != id ? extent_trim(s, data, 0, NULL, false) : STATUS_SUCCESS;
+    }
+    return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
+}
+
+nt_status object_reap(struct store *s, u64 id)
+{
+    TRY(reap_streams(s, id));
+    TRY(reap_default_stream(s, id));
+    TRY(extent_trim(s, id, 0, NULL, false));
+    for (bool done = false; !done;) {
+        struct txn *t;
+        TRY(txn_begin(s, TXN_FREEING, &t));
+        TRY(txn_end(t, reap_records(t, id, &done)));
+    }
+    return STATUS_SUCCESS;
+}
+
+nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream)
+{
+    struct key key;
+    u8 value[8 + KEY_MAX];
+    u32 len = stream ? stream->len : 0;
+    put_le64(value, first);
+    if (stream)
+        memcpy(value + 8, stream->b, len);
+    orphan_key(&key, data);
+    return tree_put(t, &key, value, 8 + len);
+}
+
+nt_status orphan_remove(struct txn *t, u64 id)
+{
+    struct key key;
+    orphan_key(&key, id);
+    return tree_delete(t, &key);
+}
+
+nt_status orphan_finish(struct store *s, const struct record *record)
+{
+    if (record->key.len != 9 + 8)
+        return STATUS_DISK_CORRUPT_ERROR;
+    u64 id = get_be64(record->key.b + 9);
+    if (record->len == 0)
+        return object_reap(s, id);
+    struct key stream = {.len = (u16)(record->len - MIN((u32)record->len, 8u))};
+    if (record->len < 8 || (stream.len > 0 && stream.len < 9) || stream.len > KEY_MAX)
+        return STATUS_DISK_CORRUPT_ERROR;
+    memcpy(stream.b, record->value + 8, stream.len);
+    return extent_trim(s, id, get_le64(record->value), stream.len > 0 ? &stream : NULL, true);
+}

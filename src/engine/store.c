@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store as a whole: format, open, commit, close. A commit closes the gate while it seals (checksums,
+// superblock image; memory only), opens it again, and then writes: pages, flush, superblock, flush. The next
+// generation is being changed meanwhile, on copies. What a commit wrote is used again only after the next one
+// is durable.
+#include "engine/store.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+enum { CACHE_DEFAULT = 64 << 20 };
+
+void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length)
+{
+    if (s->event_fn)
+        s->event_fn(s->event_context, &(struct store_event){id, object, offset, length});
+}
+
+void store_listen(struct store *s, store_event_fn *fn, void *context)
+{
+    s->event_fn = fn;
+    s->event_context = context;
+}
+
+void store_fail(struct store *s, nt_status status)
+{
+    u32 none = STATUS_SUCCESS;
+    if (atomic_compare_exchange_strong(&s->failed, &none, (u32)status))
+        store_event(s, 134, 0, 0, 0);
+    atomic_store(&s->readonly, true);
+}
+
+u64 store_new_object(struct store *s)
+{
+    SCOPE_LOCK(&s->mutex);
+    return s->next_object++;
+}
+
+u16 store_algorithm(const struct store *s)
+{
+    return s->cluster == 4096 ? CHECKSUM_TYPE_CRC32 : CHECKSUM_TYPE_CRC64;
+}
+
+const struct case_table *store_case_table(struct store *s)
+{
+    return s->table;
+}
+
+// --- life
+// ------------------------------------------------------------------------------------------------------------------
+
+static void store_free(struct store *s)
+{
+    txn_pool_destroy(s);
+    space_destroy(s);
+    cache_destroy(&s->cache);
+    pthread_mutex_destroy(&s->tree.mutex);
+    pthread_rwlock_destroy(&s->tree.root_latch);
+    pthread_mutex_destroy(&s->mutex);
+    pthread_mutex_destroy(&s->ref_mutex);
+    pthread_cond_destroy(&s->changed);
+    free(s->table);
+    free(s);
+}
+
+// A store in memory with the state that a superblock describes.
+static nt_status store_new(struct blk *b, const struct raw_super *super, size_t cache_bytes,
+                           struct store **out)
+{
+    struct store *s = calloc(1, sizeof *s);
+    *out = NULL;
+    if (!s)
+        return STATUS_NO_MEMORY;
+    s->blk = b;
+    memcpy(s->uuid, super->uuid, sizeof s->uuid);
+    s->serial = from_le32(super->serial);
+    s->options = from_le64(super->options);
+    s->created = from_le64(super->created);
+    s->cluster = from_le32(super->cluster_size);
+    s->unit = from_le32(super->unit_size);
+    s->cluster_units = s->cluster / s->unit;
+    s->units = from_le64(super->units);
+    s->mirror_gap = from_le64(super->mirror_gap);
+    s->copies = super->copies;
+    memcpy(s->label, super->label, super->label_length);
+    s->next_object = from_le64(super->next_object);
+    s->durable = from_le64(super->generation);
+    s->generation = s->durable + 1;
+    s->tree.level = super->tree_level;
+    s->tree.root = (struct ptr){{from_le64(super->tree.addr[0]), from_le64(super->tree.addr[1])},
+                                from_le64(super->tree.birth),
+                                from_le64(super->tree.sum)};
+    pthread_mutex_init(&s->tree.mutex, NULL);
+    pthread_rwlock_init(&s->tree.root_latch, NULL);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_mutex_init(&s->ref_mutex, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    space_geometry(s);
+    struct space_ptr space = space_decode(&super->space);
+    space_init(s, &space);
+    nt_status status = cache_init(&s->cache, s, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+    if (status == STATUS_SUCCESS && s->space.level >= SPACE_LEVELS_MAX)
+        status = STATUS_DISK_CORRUPT_ERROR;
+    if (status != STATUS_SUCCESS)
+        store_free(s);
+    else
+        *out = s;
+    return status;
+}
+
+static nt_status load_case_table(struct store *s)
+{
+    SCOPE_FREE u8 *packed = malloc(65536 * 4);
+    size_t used = 0;
+    struct key key;
+    struct record record;
+    if (s->options & OPTION_CASE_SENSITIVE)
+        return STATUS_SUCCESS;
+    if (!packed || !(s->table = malloc(sizeof *s->table)))
+        return STATUS_NO_MEMORY;
+    for (;; used += record.len) {
+        key_begin(&key, OBJECT_VOLUME, KIND_UPCASE);
+        key_add_u64(&key, used);
+        nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
+        if (status == STATUS_NO_SUCH_FILE && used > 0)
+            return case_table_unpack(s->table, packed, used);
+        TRY(status == STATUS_NO_SUCH_FILE ? STATUS_DISK_CORRUPT_ERROR : status);
+        if (used + record.len > 65536 * 4 || record.len == 0)
+            return STATUS_DISK_CORRUPT_ERROR;
+        memcpy(packed + used, record.value, record.len);
+    }
+}
+
+static nt_status reap_orphans(struct store *s)
+{
+    struct key key;
+    struct record record;
+    for (;;) {
+        key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+        nt_status status = tree_find(s, &key, TREE_ABOVE, &record);
+        if (status == STATUS_NO_SUCH_FILE ||
+            (status == STATUS_SUCCESS && !key_belongs(&record.key, OBJECT_ORPHANS, KIND_ORPHAN)))
+            return STATUS_SUCCESS;
+        TRY(status);
+        TRY(orphan_finish(s, &record));
+    }
+}
+
+nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store **out)
+{
+    struct raw_super super;
+    struct store *s;
+    *out = NULL;
+    TRY(super_read(b, &super));
+    TRY(store_new(b, &super, cache_bytes, &s));
+    bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) || from_le64(super.ro_compat) != 0;
+    nt_status status;
+    // Nobody may write while the table is not loaded.
+    atomic_store(&s->readonly, readonly);
+    TRY_OUT(load_case_table(s));
+    if (!readonly)
+        TRY_OUT(reap_orphans(s));
+    *out = s;
+    return STATUS_SUCCESS;
+out:
+    store_free(s);
+    return status;
+}
+
+nt_status store_close(struct store *s)
+{
+    nt_status status = atomic_load(&s->readonly) ? (nt_status)atomic_load(&s->failed) : store_commit(s);
+    store_free(s);
+    return status;
+}
+
+bool store_abandon(struct store *s)
+{
+    bool lost = store_dirty(s);
+    store_free(s);
+    return lost;
+}
+
+// --- format
+// ------------------------------------------------------------------------------------------------------------------
+
+static nt_status put_case_table(struct txn *t)
+{
+    SCOPE_FREE struct case_table *table = malloc(sizeof *table);
+    SCOPE_FREE u8 *packed = malloc(65536 * 4);
+    if (!table || !packed)
+        return STATUS_NO_MEMORY;
+    case_table_default(table);
+    size_t size = case_table_pack(table, packed, 65536 * 4);
+    for (size_t at = 0; at < size; at += VALUE_MAX) {
+        struct key key;
+        key_begin(&key, OBJECT_VOLUME, KIND_UPCASE);
+        key_add_u64(&key, at);
+        TRY(tree_put(t, &key, packed + at, (u32)MIN(size - at, (size_t)VALUE_MAX)));
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status put_root_directory(struct txn *t, bool integrity)
+{
+    struct store *s = t->store;
+    u64 now = time_now();
+    struct inode root = {.attributes =
+                             FILE_ATTRIBUTE_DIRECTORY | (integrity ? FILE_ATTRIBUTE_INTEGRITY_STREAM : 0),
+                         .links = 1,
+                         .created = now,
+                         .accessed = now,
+                         .written = now,
+                         .changed = now,
+                         .algorithm = integrity ? store_algorithm(s) : CHECKSUM_TYPE_NONE};
+    s->next_object = OBJECT_ROOT;
+    return inode_create(t, &root);
+}
+
+// The tree's first page, made outside any transaction.
+static nt_status plant_tree(struct store *s)
+{
+    struct page *root;
+    u64 addr[2];
+    TRY(space_alloc_page(s, addr));
+    TRY(page_new(s, addr, PAGE_TREE, 0, &root));
+    s->tree.root = (struct ptr){{addr[0], addr[1]}, s->generation, 0};
+    page_put(root);
+    return STATUS_SUCCESS;
+}
+
+static nt_status first_commit(struct store *s, const struct store_format_options *options)
+{
+    struct txn *t;
+    TRY(plant_tree(s));
+    TRY(txn_begin(s, TXN_NORMAL, &t));
+    nt_status status = options->options & OPTION_CASE_SENSITIVE ? STATUS_SUCCESS : put_case_table(t);
+    if (status == STATUS_SUCCESS)
+        status = put_root_directory(t, options->integrity);
+    TRY(txn_end(t, status));
+    return store_commit(s);
+}
+
+nt_status store_format(struct blk *b, const struct store_format_options *options)
+{
+    struct raw_super super = {.version = to_le32(FORMAT_VERSION), .page_size = to_le32(PAGE_SIZE)}, old;
+    u32 cluster = options->cluster, unit = MIN(cluster, (u32)PAGE_SIZE);
+    u8 copies = options->copies ? options->copies : 2;
+    size_t label_units;
+    if ((cluster != 4096 && cluster != 65536) || copies > 2 || (options->options & ~(u64)OPTION_ALL) ||
+        b->size < STORE_SIZE_MIN(cluster) || b->size > INT64_MAX)
+        return STATUS_INVALID_PARAMETER;
+    if (options->integrity && (options->options & OPTION_NO_INTEGRITY))
+        return STATUS_INVALID_PARAMETER;
+    TRY(text_units(options->label, &label_units));
+    if (label_units > STORE_LABEL_UNITS)
+        return STATUS_INVALID_PARAMETER;
+    memcpy(super.magic, SUPER_MAGIC, sizeof super.magic);
+    if (getrandom(super.uuid, sizeof super.uuid, 0) != sizeof super.uuid)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    u64 gap = super_mirror_gap(b->size);
+    super.mirror_gap = to_le64(copies == 2 ? gap : 0);
+    super.units = to_le64(space_round_units(b->size / unit, unit, gap));
+    super.unit_size = to_le32(unit);
+    super.cluster_size = to_le32(cluster);
+    super.options = to_le64(options->options);
+    super.created = to_le64(time_now());
+    memcpy(&super.serial, super.uuid, sizeof super.serial);
+    super.copies = copies;
+    super.label_length = (u8)options->label.len;
+    if (options->label.len > 0)
+        memcpy(super.label, options->label.p, options->label.len);
+    // A volume that was here before must not be found again by its second copies.
+    if (super_read(b, &old) == STATUS_SUCCESS)
+        TRY(super_erase(b, from_le64(old.mirror_gap)));
+    TRY(super_erase(b, from_le64(super.mirror_gap)));
+    struct store *s;
+    TRY(store_new(b, &super, MIB, &s));
+    s->space.root = space_fresh(s, s->space.level, 0);
+    s->space.avail = s->space.root.free;
+    s->space.avail_groups = s->space.root.groups;
+    nt_status status = first_commit(s, options);
+    store_free(s);
+    return status;
+}
+
+nt_status store_identify(struct blk *b, struct store_identity *identity)
+{
+    struct raw_super super;
+    memset(identity, 0, sizeof *identity);
+    TRY(super_read(b, &super));
+    memcpy(identity->uuid, super.uuid, sizeof identity->uuid);
+    identity->serial = from_le32(super.serial);
+    identity->generation = from_le64(super.generation);
+    identity->size = from_le64(super.units) * from_le32(super.unit_size);
+    return STATUS_SUCCESS;
+}
+
+bool store_is_current(struct store *s, const struct store_identity *identity)
+{
+    SCOPE_LOCK(&s->mutex);
+    bool newest = identity->generation == s->durable ||
+                  (s->has_pending && identity->generation == from_le64(s->pending.generation));
+    return newest && memcmp(identity->uuid, s->uuid, sizeof s->uuid) == 0;
+}
+
+// --- commit
+// --------------------------------------------------------------------------------------------------------------------
+
+// The state of the generation that was just sealed, as its superblock.
+static void fill_super(struct store *s, struct raw_super *super)
+{
+    *super = (struct raw_super){.version = to_le32(FORMAT_VERSION),
+                                .page_size = to_le32(PAGE_SIZE),
+                                .options = to_le64(s->options),
+                                .generation = to_le64(s->generation),
+                                .units = to_le64(s->units),
+                                .unit_size = to_le32(s->unit),
+                                .cluster_size = to_le32(s->cluster),
+                                .mirror_gap = to_le64(s->mirror_gap),
+                                .free = to_le64(s->space.root.free),
+                                .groups = to_le64(s->space.root.groups),
+                                .next_object = to_le64(s->next_object),
+                                .created = to_le64(s->created),
+                                .committed = to_le64(time_now()),
+                                .serial = to_le32(s->serial),
+                                .copies = s->copies,
+                                .tree_level = (u8)s->tree.level,
+                                .space_level = (u8)s->space.level,
+                                .label_length = (u8)strlen(s->label)};
+    memcpy(super->magic, SUPER_MAGIC, sizeof super->magic);
+    memcpy(super->uuid, s->uuid, sizeof super->uuid);
+    memcpy(super->label, s->label, super->label_length);
+    ptr_encode(&s->tree.root, &super->tree);
+    space_encode(&s->space.root, &super->space);
+}
+
+// Close the gate, seal the running generation, open the gate for the next one.
+static void seal_generation(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->closing = true;
+    while (s->active > 0)
+        pthread_cond_wait(&s->changed, &s->mutex);
+    pthread_mutex_unlock(&s->mutex);
+    tree_seal(s);
+    space_seal(s);
+    struct page *pages = cache_take_dirty(&s->cache);
+    SCOPE_LOCK(&s->mutex);
+    fill_super(s, &s->pending);
+    s->pending_pages = pages;
+    s->has_pending = true;
+    s->changed_super = false;
+    s->generation++;
+    s->closing = false;
+    pthread_cond_broadcast(&s->changed);
+}
+
+static nt_status write_generation(struct store *s)
+{
+    TRY(cache_write(s, s->pending_pages));
+    TRY(blk_flush(s->blk, NULL));
+    TRY(super_write(s->blk, &s->pending));
+    return blk_flush(s->blk, NULL);
+}
+
+// Statuses after which the same medium may come back and take the write.
+static bool may_come_back(nt_status status)
+{
+    return status == STATUS_VERIFY_REQUIRED || status == STATUS_NO_MEDIA_IN_DEVICE ||
+           status == STATUS_DEVICE_NOT_READY || status == STATUS_WRONG_VOLUME ||
+           status == STATUS_IO_TIMEOUT || status == STATUS_CANCELLED;
+}
+
+// Write the sealed generation and make it the durable one.
+static nt_status finish_pending(struct store *s)
+{
+    bool unflushed = atomic_exchange(&s->unflushed, false);
+    nt_status status = write_generation(s);
+    if (status != STATUS_SUCCESS) {
+        if (unflushed)
+            atomic_store(&s->unflushed, true);
+        if (!may_come_back(status))
+            store_fail(s, status);
+        return status;
+    }
+    cache_clean(&s->cache, s->pending_pages);
+    space_durable(s);
+    atomic_fetch_add(&s->commits, 1);
+    SCOPE_LOCK(&s->mutex);
+    s->pending_pages = NULL;
+    s->has_pending = false;
+    s->durable = from_le64(s->pending.generation);
+    return STATUS_SUCCESS;
+}
+
+// Nothing changed but data in place: the device's own cache is all there is to flush.
+static nt_status flush_data(struct store *s)
+{
+    if (!atomic_exchange(&s->unflushed, false))
+        return STATUS_SUCCESS;
+    nt_status status = blk_flush(s->blk, NULL);
+    if (status != STATUS_SUCCESS)
+        atomic_store(&s->unflushed, true);
+    return status;
+}
+
+static bool has_changes(struct store *s) // under mutex, no commit running
+{
+    return s->has_pending || s->changed_super || atomic_load(&s->cache.dirty_count) > 0;
+}
+
+nt_status store_commit(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    u64 wanted = s->generation;
+    nt_status status = STATUS_SUCCESS;
+    for (;;) {
+        status = (nt_status)atomic_load(&s->failed);
+        if (status != STATUS_SUCCESS || s->durable >= wanted)
+            break;
+        if (s->committing) {
+            pthread_cond_wait(&s->changed, &s->mutex);
+            continue;
+        }
+        if (!has_changes(s)) {
+            pthread_mutex_unlock(&s->mutex);
+            return flush_data(s);
+        }
+        bool pending = s->has_pending;
+        s->committing = true;
+        pthread_mutex_unlock(&s->mutex);
+        if (!pending)
+            seal_generation(s);
+        status = finish_pending(s);
+        pthread_mutex_lock(&s->mutex);
+        s->committing = false;
+        pthread_cond_broadcast(&s->changed);
+        if (status != STATUS_SUCCESS)
+            break;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
+bool store_dirty(struct store *s)
+{
+    SCOPE_LOCK(&s->mutex);
+    return has_changes(s) || atomic_load(&s->unflushed);
+}
+
+void store_purge(struct store *s)
+{
+    cache_purge(&s->cache);
+}
+
+// --- small things
+// ------------------------------------------------------------------------------------------------------------
+
+void store_get_info(struct store *s, struct store_info *info)
+{
+    *info = (struct store_info){.options = s->options,
+                                .cluster = s->cluster,
+                                .sector = s->blk->sector,
+                                .copies = s->copies,
+                                .readonly = atomic_load(&s->readonly),
+                                .failed = (nt_status)atomic_load(&s->failed),
+                                .created = s->created,
+                                .total_clusters = s->units / s->cluster_units,
+                                .free_clusters = space_avail_clusters(s, store_reserve(s))};
+    info->identity.serial = s->serial;
+    info->identity.size = s->units * s->unit;
+    memcpy(info->identity.uuid, s->uuid, sizeof s->uuid);
+    SCOPE_LOCK(&s->mutex);
+    info->identity.generation = s->durable;
+    memcpy(info->label, s->label, sizeof s->label);
+}
+
+nt_status store_set_label(struct store *s, struct str label)
+{
+    size_t units;
+    TRY(text_units(label, &units));
+    if (units > STORE_LABEL_UNITS || (label.len > 0 && memchr(label.p, 0, label.len)))
+        return STATUS_INVALID_PARAMETER;
+    if (atomic_load(&s->readonly))
+        return STATUS_MEDIA_WRITE_PROTECTED;
+    SCOPE_LOCK(&s->mutex);
+    memset(s->label, 0, sizeof s->label);
+    if (label.len > 0)
+        memcpy(s->label, label.p, label.len);
+    s->changed_super = true;
+    return STATUS_SUCCESS;
+}
+
+void store_get_stats(struct store *s, struct store_stats *stats)
+{
+    *stats = (struct store_stats){.pages_read = atomic_load(&s->pages_read),
+                                  .pages_written = atomic_load(&s->pages_written),
+                                  .cache_hits = atomic_load(&s->cache.hits),
+                                  .commits = atomic_load(&s->commits),
+                                  .repairs = atomic_load(&s->repairs),
+                                  .checksum_errors = atomic_load(&s->checksum_errors)};
+}

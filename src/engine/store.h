@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's own header: what its files know of one another. Nothing above the engine includes it.
+//
+//   store.c   superblocks, open, commit      txn.c    transactions and their undo
+//   page.c    page cache                     node.c   records inside one page
+//   tree.c    the B+tree                     space.c  free space
+//   object.c  inodes, names, reparse data    stream.c, extent.c  file data       check.c  whole-volume walk
+#ifndef ENGINE_STORE_H
+#define ENGINE_STORE_H
+
+#include <stdatomic.h>
+
+#include <holdfast/ntfile.h>
+#include <holdfast/winioctl.h>
+
+#include "base/sum.h"
+#include "engine/engine.h"
+#include "engine/format.h"
+
+// --- page.c
+// ----------------------------------------------------------------------------------------------------------
+
+// A page pointer in memory.
+struct ptr {
+    u64 addr[2];
+    u64 birth;
+    u64 sum;
+};
+
+enum page_state { PAGE_LOADING, PAGE_VALID, PAGE_FAILED };
+#define PAGE_DEAD 0x80000000u // in pins: replaced, freed or failed; the last pin returns the frame
+
+// A cached page. A page born in the running generation is dirty and changes in place under its latch; an
+// older one never changes. The dirty list holds a pin, so a dirty page is never evicted.
+struct page {
+    struct page *next;       // in the hash bucket, or in the free list
+    struct page *dirty_next; // in the running generation's dirty list, or in the commit's
+    u64 addr[2];
+    u64 birth;
+    _Atomic u32 pins;        // and PAGE_DEAD
+    _Atomic u32 state;       // enum page_state
+    _Atomic u32 bad_copies;  // bit 0, bit 1: copies on the medium that were found damaged
+    _Atomic bool referenced; // for the clock
+    pthread_rwlock_t latch;
+    struct cache *cache;
+    u8 *data;
+};
+
+enum { CACHE_STRIPES = 64 };
+
+struct cache {
+    struct store *store;
+    struct page *frames;
+    u8 *memory;
+    struct page **buckets;
+    u32 frame_count, bucket_mask;
+    pthread_mutex_t stripes[CACHE_STRIPES]; // buckets
+    pthread_mutex_t mutex;                  // free list, clock, dirty list
+    struct page *free_list;
+    u32 hand;
+    struct page *dirty_list;
+    _Atomic u32 dirty_count; // those of a running commit included
+    struct page **order;     // room to sort a commit's pages
+    _Atomic u64 hits;
+};
+
+nt_status cache_init(struct cache *c, struct store *s, size_t bytes);
+void cache_destroy(struct cache *c);
+// The page of a pointer, pinned. Reads and checks it when it is not there, repairing a bad copy from a good
+// one.
+nt_status page_get(struct store *s, const struct ptr *ptr, enum page_kind kind, u32 level, struct page **out);
+struct page *page_find(struct store *s, const struct ptr *ptr); // only if cached and valid, pinned; else NULL
+void page_put(struct page *p);                                  // NULL is allowed
+// A new dirty page at the given addresses, pinned, its head filled in.
+nt_status page_new(struct store *s, const u64 addr[2], enum page_kind kind, u32 level, struct page **out);
+// The page is no longer part of the volume: forget it. Takes over the caller's pin.
+void page_drop(struct store *s, struct page *p);
+struct page *cache_take_dirty(struct cache *c); // the dirty list, without pages that were dropped meanwhile
+nt_status cache_write(struct store *s,
+                      struct page *list); // both copies, in address order, in as few calls as possible
+void cache_clean(struct cache *c, struct page *list); // a commit has made them durable
+void cache_purge(struct cache *c);
+// Rewrite damaged copies from the good one. The caller makes sure that the page is still part of the volume.
+void page_repair(struct store *s, struct page *p);
+static inline struct raw_page *page_head(const struct page *p)
+{
+    return (struct raw_page *)p->data;
+}
+// Read one copy into data and check everything that can be checked without its parent's parent.
+nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
+                         u8 *data);
+
+// --- node.c: records in one tree page; data is the whole page
+// ------------------------------------------------------------
+
+struct slice {
+    const u8 *p;
+    u32 len;
+};
+static inline u32 node_count(const u8 *data)
+{
+    return get_le16(((const struct raw_page *)data)->count.b);
+}
+void node_init(u8 *data);
+struct slice node_key(const u8 *data, u32 i);
+struct slice node_value(const u8 *data, u32 i);
+int key_compare(struct slice a, struct slice b);
+u32 node_search(const u8 *data, struct slice key, bool *found); // first record whose key is >= key
+u32 node_used(const u8 *data);                                  // bytes that records and their offsets take
+bool node_fits(const u8 *data, u32 key_len, u32 value_len);
+void node_insert(u8 *data, u32 i, struct slice key, struct slice value); // must fit
+void node_remove(u8 *data, u32 i);
+void node_move_tail(u8 *from, u32 first, u8 *to); // records from first on, appended to `to`
+bool node_check(const u8 *data, u32 level);       // hostile bytes in, yes or no out
+struct ptr node_child(const u8 *data, u32 i);
+void node_set_child(u8 *data, u32 i, const struct ptr *child);
+void ptr_encode(const struct ptr *ptr, struct raw_ptr *raw);
+
+// --- tree.c
+// ------------------------------------------------------------------------------------------------------------
+
+struct key {
+    u16 len;
+    u8 b[KEY_MAX];
+};
+struct record {
+    struct key key;
+    u16 len;
+    u8 value[VALUE_MAX];
+};
+void key_begin(struct key *k, u64 object, enum record_kind kind);
+void key_add_u64(struct key *k, u64 v);
+void key_add(struct key *k, const void *bytes, u32 len);
+static inline struct slice key_slice(const struct key *k)
+{
+    return (struct slice){k->b, k->len};
+}
+bool key_belongs(const struct key *k, u64 object, enum record_kind kind); // same object and kind?
+
+enum tree_match { TREE_EQUAL, TREE_AT_MOST, TREE_BELOW, TREE_AT_LEAST, TREE_ABOVE };
+// The record that is at, just below or just above key. NO_SUCH_FILE when there is none.
+nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out);
+nt_status tree_put(struct txn *t, const struct key *key, const void *value, u32 len); // insert or replace
+nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const void *bytes, u32 len);
+nt_status tree_delete(struct txn *t, const struct key *key); // NO_SUCH_FILE
+// Fill in the checksums of all dirty pages, bottom up, and give the root pointer. No writer is active.
+void tree_seal(struct store *s);
+
+struct tree {
+    pthread_mutex_t mutex; // writers
+    pthread_rwlock_t root_latch;
+    struct ptr root;
+    u32 level;
+};
+
+// --- space.c
+// -----------------------------------------------------------------------------------------------------------
+
+struct space_ptr {
+    u64 birth, sum, free, groups;
+    u8 slot;
+};
+enum space_class { SPACE_DATA, SPACE_META, SPACE_MIRROR, SPACE_CLASSES };
+enum { HELD_BUCKETS = 64, HELD_MAX = 1024, HELD_PER_TXN = 32 };
+
+// Units freed in a generation whose commit is not durable yet: free on disk, but not to be used again.
+struct held {
+    struct held *next;
+    u32 region;
+    u32 count;
+    u64 bits[SPACE_LEAF_UNITS / 64];
+};
+struct held_set {
+    struct held *buckets[HELD_BUCKETS];
+    _Atomic u32 regions;
+    _Atomic u64 units;
+};
+
+struct space {
+    pthread_mutex_t mutex;
+    struct space_ptr root; // free and groups here are the whole volume's, as the superblock will say
+    u32 level;             // of the root
+    u64 regions;
+    u64 avail, avail_groups;   // units and whole groups that are not held, so may be given out now
+    u64 cursor[SPACE_CLASSES]; // unit behind the last one given out
+    struct held_set running, committing;
+};
+
+// Geometry, the same for ever after a format: regions of SPACE_LEAF_UNITS, one bitmap page each; a page at
+// level n covers SPACE_FANOUT pages of level n-1 and lies, like every space page, at the start of the first
+// region that it covers.
+u64 space_round_units(u64 units, u64 unit_size, u64 mirror_gap); // what a volume of this size can use
+u64 space_region_units(const struct store *s, u64 region);
+u64 space_fixed_units(const struct store *s, u64 region); // at the region's start, and again at mirror_gap
+struct ptr space_page_ptr(const struct store *s, u32 level, u64 index, const struct space_ptr *p);
+struct space_ptr space_fresh(const struct store *s, u32 level, u64 index); // a page that was never written
+struct space_ptr space_decode(const struct raw_space_ptr *raw);
+void space_encode(const struct space_ptr *p, struct raw_space_ptr *raw);
+void space_geometry(struct store *s); // from s->units: level, regions
+
+void space_init(struct store *s, const struct space_ptr *root);
+void space_destroy(struct store *s);
+// At most want clusters in one piece; leaves the reserve alone. DISK_FULL.
+nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want, u64 *unit, u32 *clusters);
+nt_status space_alloc_page(struct store *s, u64 addr[2]);
+// Give back: held until the commit is durable, or (never committed) free at once. If a space page cannot be
+// read the units are lost until a check: space_prefetch finds that out while the request can still fail.
+void space_free(struct store *s, u64 unit, u64 units, bool born_now);
+void space_free_page(struct store *s, const u64 addr[2], bool born_now);
+nt_status space_prefetch(struct store *s, u64 unit, u64 units);
+u64 space_avail_pages(struct store *s);
+u64 space_avail_clusters(struct store *s, u64 reserve_pages);
+void space_seal(struct store *s);    // like tree_seal; what is held now belongs to this commit
+void space_durable(struct store *s); // the commit is durable: what it held is free
+nt_status space_bitmap(struct store *s, u64 region, u64 *bits); // a copy of a region's bitmap, for check.c
+
+// --- txn.c
+// ---------------------------------------------------------------------------------------------------------------
+
+struct txn_piece {
+    u64 unit, units;
+    bool born_now; // taken in the running generation: free at once
+};
+struct txn {
+    struct store *store;
+    struct txn *next; // in the pool
+    u8 *undo;         // records as they were before each change, newest last
+    size_t undo_used, undo_room;
+    struct txn_piece *frees, *allocs;
+    u32 free_count, free_room, alloc_count, alloc_room;
+    enum txn_kind kind;
+    bool undoing;    // the log is being played back
+    bool holds_refs; // store.ref_mutex, until the end
+};
+nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed);
+// Data units: taken now and given back if the transaction fails; freed when it succeeds.
+nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters);
+nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now);
+void txn_hold_refs(struct txn *t);
+void txn_pool_destroy(struct store *s);
+
+// --- store.c
+// -------------------------------------------------------------------------------------------------------------
+
+struct store {
+    struct blk *blk;
+    u8 uuid[16];
+    u32 serial;
+    u64 options, created;
+    u32 cluster, unit; // bytes
+    u32 cluster_units; // units a cluster
+    u64 units;
+    u64 mirror_gap;
+    u8 copies;
+    char label[STORE_LABEL_BYTES + 1]; // under mutex
+    struct case_table *table;          // NULL: case-sensitive
+
+    struct cache cache;
+    struct tree tree;
+    struct space space;
+    pthread_mutex_t ref_mutex; // reference counts, held to the end of a transaction
+
+    pthread_mutex_t mutex; // the transaction gate and what follows; a leaf
+    pthread_cond_t changed;
+    u32 active;   // transactions between begin and end
+    u32 waiting;  // threads that wait for others to end theirs
+    bool closing; // a commit wants the gate
+    bool committing;
+    bool changed_super; // something of the superblock changed without a page
+    bool has_pending;   // a sealed commit that is being written, or was cut short and must be written again
+    u64 generation;     // of the changes being made now; changes only while the gate is closed
+    u64 durable;        // newest on the medium
+    u64 next_object;
+    struct raw_super pending;
+    struct page *pending_pages;
+    struct txn *pool;
+
+    _Atomic bool readonly;
+    _Atomic bool unflushed; // data was written in place since the last flush
+    _Atomic u32 failed;     // nt_status: why the store turned read-only
+    store_event_fn *event_fn;
+    void *event_context;
+    _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
+};
+
+void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length);
+// Metadata can no longer be written: read-only from now on.
+void store_fail(struct store *s, nt_status status);
+u64 store_new_object(struct store *s);
+u16 store_algorithm(const struct store *s); // CHECKSUM_TYPE_* of this cluster size
+
+// Pages a transaction may dirty: a few records, each a path down the tree with splits, and the space map's
+// paths.
+enum { TXN_PAGES = 24 };
+// Pages that ordinary requests leave alone, so that a full volume still has room for deletes.
+static inline u64 store_reserve(const struct store *s)
+{
+    return MIN(MAX(s->units * s->unit / PAGE_SIZE / 64, 2ull * TXN_PAGES * s->copies), 4096ull);
+}
+
+// --- super.c
+// -------------------------------------------------------------------------------------------------------------
+
+// The newest valid superblock. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR, VOLUME_NOT_UPGRADED.
+nt_status super_read(struct blk *b, struct raw_super *super);
+nt_status super_write(struct blk *b, struct raw_super *super); // seals and writes all copies of its slot
+u64 super_mirror_gap(u64 size);                                // of a volume that is being formatted
+nt_status super_erase(struct blk *b, u64 mirror_gap);
+bool super_check(const struct raw_super *super); // hostile bytes in, yes or no out
+u64 super_place(const struct raw_super *super, u32 slot, u32 copy);
+
+// --- object.c
+// ------------------------------------------------------------------------------------------------------------
+
+// The record that holds a stream's raw_stream: the inode for the default stream (at offsetof data), else its
+// own.
+nt_status stream_key(struct store *s, u64 id, struct str name, struct key *key);
+static inline u32 stream_offset(const struct key *key)
+{
+    return key->b[8] == KIND_INODE ? (u32)offsetof(struct raw_inode, data) : 0;
+}
+// Extents of data from cluster first on are no longer part of the stream in the record with this key (NULL:
+// of any).
+nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream);
+nt_status orphan_remove(struct txn *t, u64 id);
+nt_status orphan_finish(struct store *s,
+                        const struct record *record); // what a crash left of a reap or a trim
+
+// --- extent.c: the mapping of one stream's data object
+// ------------------------------------------------------------------------
+
+struct extent {
+    u64 first; // cluster in the stream
+    u64 unit;
+    u32 clusters;
+    u32 flags; // EXTENT_*
+    u64 birth;
+    u8 sums[EXTENT_SUM_BYTES];
+};
+// The extent that holds cluster, or the next one behind it; NO_SUCH_FILE when there is none.
+nt_status extent_find(struct store *s, u64 data, u64 cluster, struct extent *e);
+nt_status extent_put(struct txn *t, u64 data, const struct extent *e);
+struct extent extent_part(const struct store *s, const struct extent *e, u64 first,
+                          u64 end); // as an extent of its own
+// Unmap [first, end): trims, splits and frees, at most `most` records. *freed: clusters that were mapped.
+nt_status extent_unmap(struct txn *t, u64 data, u64 first, u64 end, u32 most, bool *done, u64 *freed);
+// Map, joining it to the extent before when they fit together.
+nt_status extent_map(struct txn *t, u64 data, const struct extent *e);
+// Unmap everything from cluster first on, in as many transactions as it takes. With a stream's key: keep its
+// allocated count. orphan: remove the record that orphan_tail made, with the last batch.
+nt_status extent_trim(struct store *s, u64 data, u64 first, const struct key *stream, bool orphan);
+u32 extent_sum_size(const struct store *s);          // bytes of sums a cluster
+u32 extent_most(const struct store *s, bool summed); // clusters
+nt_status refs_add(struct txn *t, u64 unit, u64 units);
+nt_status refs_drop(struct txn *t, u64 unit, u64 units); // frees what nothing uses any more
+nt_status refs_count(struct store *s, u64 unit, u64 units, u32 *count, u64 *run); // of unit; run: units alike
+
+// --- stream.c
+// --------------------------------------------------------------------------------------------------------------
+
+struct stream {
+    struct store *store;
+    u64 id;         // the file
+    struct key key; // of the record that holds our raw_stream
+    pthread_mutex_t writer;
+    pthread_rwlock_t lock;
+    struct raw_stream raw; // as in the record; under lock
+};
+
+static inline u64 stream_size(const struct stream *m)
+{
+    return from_le64(m->raw.size);
+}
+static inline u64 stream_data(const struct stream *m)
+{
+    return from_le64(m->raw.data);
+}
+static inline u32 stream_flags(const struct stream *m)
+{
+    return from_le16(m->raw.flags);
+}
+static inline bool stream_summed(const struct stream *m)
+{
+    return from_le16(m->raw.algorithm) != CHECKSUM_TYPE_NONE;
+}
+static inline bool stream_enforced(const struct stream *m)
+{
+    return !(stream_flags(m) & STREAM_ENFORCEMENT_OFF);
+}
+// Write a new state into the record; the caller makes it ours (stream_adopt) when it is sure.
+nt_status stream_save(struct txn *t, struct stream *m, const struct raw_stream *raw);
+void stream_adopt(struct stream *m, const struct raw_stream *raw);
+nt_status stream_save_alone(struct stream *m,
+                            const struct raw_stream *raw); // both, in a transaction of its own
+// [pos, pos + len) of the mapping, holes as zeros, sums checked: in a stream with sums pos and len are whole
+// units.
+nt_status stream_read_mapped(struct stream *m, u64 pos, u8 *data, u64 len);
+void stream_unit_sum(const struct store *s, const u8 *data, u8 *sum);
+u32 stream_sum_size(const struct store *s); // bytes a unit
+
+#endif

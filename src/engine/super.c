@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Superblocks: two slots that commits use in turn, each in as many copies as the volume has of its metadata.
+// The newest valid one is the volume's state. The slots of the second copy lie mirror_gap further.
+#include "engine/store.h"
+
+enum { GAP_STEP = SUPER_SPACING };
+#define GAP_MAX (64 * MIB)
+
+u64 super_mirror_gap(u64 size)
+{
+    return MIN(align_down(size / 4, GAP_STEP), GAP_MAX);
+}
+
+u64 super_place(const struct raw_super *super, u32 slot, u32 copy)
+{
+    return (u64)slot * SUPER_SPACING + (copy ? from_le64(super->mirror_gap) : 0);
+}
+
+static u64 super_sum(const struct raw_super *super)
+{
+    return sum_crc64(super, offsetof(struct raw_super, sum));
+}
+
+bool super_check(const struct raw_super *super)
+{
+    u32 unit = from_le32(super->unit_size), cluster = from_le32(super->cluster_size);
+    u64 units = from_le64(super->units), gap = from_le64(super->mirror_gap), bytes;
+    if (memcmp(super->magic, SUPER_MAGIC, sizeof super->magic) != 0 ||
+        from_le64(super->sum) != super_sum(super))
+        return false;
+    if (from_le32(super->version) != FORMAT_VERSION || from_le32(super->page_size) != PAGE_SIZE)
+        return false;
+    if ((cluster != 4096 && cluster != 65536) || unit != MIN(cluster, (u32)PAGE_SIZE))
+        return false;
+    if (units == 0 || units % GROUP_UNITS != 0 || mul_overflows(units, unit, &bytes) || bytes > INT64_MAX)
+        return false;
+    if (bytes < STORE_SIZE_MIN(cluster) / 2 || from_le64(super->free) > units)
+        return false;
+    if (super->copies < 1 || super->copies > 2 || super->tree_level >= TREE_LEVELS_MAX ||
+        super->label_length > sizeof super->label)
+        return false;
+    bool gap_fits = is_aligned(gap, GAP_STEP) && gap >= SUPER_AREA * 4 && gap <= GAP_MAX && gap < bytes / 2;
+    return super->copies == 1 ? gap == 0 : gap_fits;
+}
+
+// Look at one place; remember the newest valid superblock and whether anything there looked like one.
+static nt_status look(struct blk *b, u64 at, bool mirror, struct raw_super *newest, bool *ours)
+{
+    struct raw_super super;
+    if (at + sizeof super > b->size)
+        return STATUS_SUCCESS;
+    nt_status status = blk_pread(b, &super, sizeof super, at, NULL);
+    if (status == STATUS_DEVICE_DATA_ERROR)
+        return STATUS_SUCCESS;
+    TRY(status);
+    *ours |= memcmp(super.magic, SUPER_MAGIC, sizeof super.magic) == 0;
+    bool newer = from_le64(super.generation) > from_le64(newest->generation);
+    u32 slot = (u32)(from_le64(super.generation) % 2);
+    if (newer && super_check(&super) && super_place(&super, slot, mirror) == at)
+        *newest = super;
+    return STATUS_SUCCESS;
+}
+
+nt_status super_read(struct blk *b, struct raw_super *super)
+{
+    struct raw_super newest = {0};
+    bool ours = false;
+    for (u32 slot = 0; slot < 2; slot++)
+        TRY(look(b, slot * SUPER_SPACING, false, &newest, &ours));
+    u64 gap = from_le64(newest.mirror_gap);
+    if (gap != 0) {
+        for (u32 slot = 0; slot < 2; slot++)
+            TRY(look(b, gap + slot * SUPER_SPACING, true, &newest, &ours));
+    } else if (ours && newest.copies == 0) {
+        // The start of the volume is damaged: its second copies are at one of these places.
+        for (gap = GAP_STEP; gap <= GAP_MAX + GAP_STEP && gap < b->size; gap += GAP_STEP)
+            TRY(look(b, gap, true, &newest, &ours));
+    }
+    if (newest.copies == 0) {
+        status_set_text(ours ? "every superblock is damaged" : "not a Holdfast volume");
+        return ours ? STATUS_DISK_CORRUPT_ERROR : STATUS_UNRECOGNIZED_VOLUME;
+    }
+    if (from_le64(newest.incompat) & ~FEATURES_KNOWN) {
+        status_set_text("the volume uses features this version does not know");
+        return STATUS_VOLUME_NOT_UPGRADED;
+    }
+    u64 bytes = from_le64(newest.units) * from_le32(newest.unit_size);
+    if (bytes > b->size) {
+        status_set_text("the volume has %llu bytes but its image only %llu", (unsigned long long)bytes,
+                        (unsigned long long)b->size);
+        return STATUS_DISK_CORRUPT_ERROR;
+    }
+    *super = newest;
+    return STATUS_SUCCESS;
+}
+
+nt_status super_write(struct blk *b, struct raw_super *super)
+{
+    u32 slot = (u32)(from_le64(super->generation) % 2);
+    super->sum = to_le64(super_sum(super));
+    for (u32 copy = 0; copy < super->copies; copy++)
+        TRY(blk_pwrite(b, super, sizeof *super, super_place(super, slot, copy), NULL));
+    return STATUS_SUCCESS;
+}
+
+nt_status super_erase(struct blk *b, u64 mirror_gap)
+{
+    static const struct raw_super zeros;
+    for (u32 copy = 0; copy < (mirror_gap ? 2u : 1u); copy++)
+        for (u64 slot = 0; slot < 2; slot++)
+            TRY(blk_pwrite(b, &zeros, sizeof zeros, slot * SUPER_SPACING + copy * mirror_gap, NULL));
+    return STATUS_SUCCESS;
+}

@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: Apache-2.0
+// The copy-on-write B+tree. Readers walk down with shared latches, parent held until the child is; they never
+// wait for a commit. Writers take tree.mutex, make the path they touch writable from the root down (a page of
+// an earlier generation is copied to a new place) and latch a page exclusively only while its bytes change,
+// parents before children.
+#include "engine/store.h"
+
+void key_begin(struct key *k, u64 object, enum record_kind kind)
+{
+    put_be64(k->b, object);
+    k->b[8] = (u8)kind;
+    k->len = 9;
+}
+
+void key_add_u64(struct key *k, u64 v)
+{
+    ASSERT(k->len + 8 <= KEY_MAX);
+    put_be64(k->b + k->len, v);
+    k->len += 8;
+}
+
+void key_add(struct key *k, const void *bytes, u32 len)
+{
+    ASSERT(k->len + len <= KEY_MAX);
+    memcpy(k->b + k->len, bytes, len);
+    k->len = (u16)(k->len + len);
+}
+
+bool key_belongs(const struct key *k, u64 object, enum record_kind kind)
+{
+    return k->len >= 9 && get_be64(k->b) == object && k->b[8] == kind;
+}
+
+static void key_set(struct key *k, struct slice from)
+{
+    memcpy(k->b, from.p, from.len);
+    k->len = (u16)from.len;
+}
+
+// --- readers
+// -----------------------------------------------------------------------------------------------------------
+
+// The child in which a search goes on.
+static u32 child_index(const u8 *data, struct slice key, enum tree_match match)
+{
+    bool found;
+    u32 i = node_search(data, key, &found);
+    if (found && match != TREE_BELOW)
+        return i;
+    return i > 0 ? i - 1 : 0;
+}
+
+// The record of a leaf that a search wants; count or UINT32_MAX when it lies in a neighbouring leaf.
+static u32 leaf_index(const u8 *data, struct slice key, enum tree_match match)
+{
+    bool found;
+    u32 i = node_search(data, key, &found);
+    switch (match) {
+    case TREE_EQUAL:
+        return found ? i : UINT32_MAX;
+    case TREE_AT_MOST:
+        return found ? i : i - 1;
+    case TREE_BELOW:
+        return i - 1;
+    case TREE_AT_LEAST:
+        return i;
+    case TREE_ABOVE:
+        return found ? i + 1 : i;
+    }
+    return UINT32_MAX;
+}
+
+enum walk_result { WALK_FOUND, WALK_NONE, WALK_HOP, WALK_LOAD };
+
+struct walk {
+    struct slice key;
+    enum tree_match match;
+    struct record *out;
+    struct key hop;     // WALK_HOP: where the neighbouring leaf begins (or ends)
+    struct ptr missing; // WALK_LOAD: this page is not in the cache
+    u32 missing_level;
+};
+
+// One walk from the root without I/O.
+static enum walk_result walk_down(struct store *s, struct walk *w)
+{
+    struct page *page = NULL;
+    bool has_hop = false, downward = w->match == TREE_AT_MOST || w->match == TREE_BELOW;
+    pthread_rwlock_rdlock(&s->tree.root_latch);
+    struct ptr ptr = s->tree.root;
+    u32 level = s->tree.level;
+    for (;; level--) {
+        struct page *child = page_find(s, &ptr);
+        if (child) {
+            pthread_rwlock_rdlock(&child->latch);
+            if (atomic_load_explicit(&child->bad_copies, memory_order_relaxed))
+                page_repair(s, child);
+        }
+        pthread_rwlock_unlock(page ? &page->latch : &s->tree.root_latch);
+        page_put(page);
+        page = child;
+        if (!page) {
+            w->missing = ptr;
+            w->missing_level = level;
+            return WALK_LOAD;
+        }
+        if (level == 0)
+            break;
+        u32 i = child_index(page->data, w->key, w->match);
+        if (w->match != TREE_EQUAL && (downward ? i > 0 : i + 1 < node_count(page->data))) {
+            key_set(&w->hop, node_key(page->data, downward ? i : i + 1));
+            has_hop = true;
+        }
+        ptr = node_child(page->data, i);
+    }
+    u32 i = leaf_index(page->data, w->key, w->match);
+    enum walk_result result = has_hop ? WALK_HOP : WALK_NONE;
+    if (i < node_count(page->data)) {
+        struct slice value = node_value(page->data, i);
+        key_set(&w->out->key, node_key(page->data, i));
+        w->out->len = (u16)value.len;
+        if (value.len > 0)
+            memcpy(w->out->value, value.p, value.len);
+        result = WALK_FOUND;
+    }
+    pthread_rwlock_unlock(&page->latch);
+    page_put(page);
+    return result;
+}
+
+static bool same_ptr(const struct ptr *a, const struct ptr *b)
+{
+    return a->addr[0] == b->addr[0] && a->birth == b->birth && a->sum == b->sum;
+}
+
+nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out)
+{
+    struct walk w = {.key = key_slice(key), .match = match, .out = out};
+    struct key hop;
+    struct ptr failed = {0};
+    for (;;) {
+        switch (walk_down(s, &w)) {
+        case WALK_FOUND:
+            return STATUS_SUCCESS;
+        case WALK_NONE:
+            return STATUS_NO_SUCH_FILE;
+        case WALK_HOP:
+            hop = w.hop;
+            w.key = key_slice(&hop);
+            w.match = match == TREE_AT_MOST || match == TREE_BELOW ? TREE_BELOW : TREE_AT_LEAST;
+            break;
+        case WALK_LOAD: {
+            struct page *page;
+            nt_status status = page_get(s, &w.missing, PAGE_TREE, w.missing_level, &page);
+            if (status == STATUS_SUCCESS) {
+                page_put(page);
+                break;
+            }
+            // The page may have been replaced meanwhile, and its place reused: only a pointer that is still
+            // there on a second walk tells of damage.
+            if (same_ptr(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES)
+                return status;
+            failed = w.missing;
+            break;
+        }
+        }
+    }
+}
+
+// --- writers
+// -----------------------------------------------------------------------------------------------------------
+
+// The way from the root to a leaf. page[0] is the leaf; slot[n] is the child taken in page[n].
+struct path {
+    struct page *page[TREE_LEVELS_MAX + 1];
+    u32 slot[TREE_LEVELS_MAX + 1];
+    u32 top;
+};
+
+static void path_release(struct path *path)
+{
+    for (u32 level = 0; level <= path->top; level++)
+        page_put(path->page[level]);
+}
+
+// Walk to the key's leaf with every page pinned and tree.mutex held. No I/O under the mutex: a page that is
+// missing is loaded outside and the walk begins again.
+static nt_status path_lock(struct store *s, const struct key *key, struct path *path)
+{
+    for (;;) {
+        pthread_mutex_lock(&s->tree.mutex);
+        struct ptr ptr = s->tree.root;
+        u32 level = path->top = s->tree.level;
+        memset(path->page, 0, sizeof path->page);
+        while ((path->page[level] = page_find(s, &ptr)) && level > 0) {
+            path->slot[level] = child_index(path->page[level]->data, key_slice(key), TREE_EQUAL);
+            ptr = node_child(path->page[level]->data, path->slot[level]);
+            level--;
+        }
+        if (path->page[level])
+            return STATUS_SUCCESS;
+        path_release(path);
+        pthread_mutex_unlock(&s->tree.mutex);
+        struct page *page;
+        TRY(page_get(s, &ptr, PAGE_TREE, level, &page));
+        page_put(page);
+    }
+}
+
+static void path_unlock(struct store *s, struct path *path)
+{
+    path_release(path);
+    pthread_mutex_unlock(&s->tree.mutex);
+}
+
+static struct ptr ptr_of(const struct page *p)
+{
+    return (struct ptr){{p->addr[0], p->addr[1]}, p->birth, 0};
+}
+
+static nt_status new_tree_page(struct store *s, u32 level, struct page **out)
+{
+    u64 addr[2];
+    *out = NULL;
+    TRY(space_alloc_page(s, addr));
+    nt_status status = page_new(s, addr, PAGE_TREE, level, out);
+    if (status != STATUS_SUCCESS)
+        space_free_page(s, addr, true);
+    return status;
+}
+
+static void free_tree_page(struct store *s, struct page *p)
+{
+    space_free_page(s, p->addr, p->birth == s->generation);
+    page_drop(s, p);
+}
+
+static void set_root(struct store *s, const struct page *page, u32 level)
+{
+    SCOPE_WRITE(&s->tree.root_latch);
+    s->tree.root = ptr_of(page);
+    s->tree.level = level;
+}
+
+static void set_child(struct page *parent, u32 slot, const struct page *child)
+{
+    SCOPE_WRITE(&parent->latch);
+    struct ptr ptr = ptr_of(child);
+    node_set_child(parent->data, slot, &ptr);
+}
+
+// A copy of an older page in the running generation; takes over the pin on old.
+static nt_status page_copy(struct store *s, struct page *old, u32 level, struct page **out)
+{
+    TRY(new_tree_page(s, level, out));
+    struct page *copy = *out;
+    struct raw_page *to = page_head(copy);
+    const struct raw_page *from = page_head(old);
+    to->count = from->count;
+    to->heap = from->heap;
+    to->gaps = from->gaps;
+    memcpy(copy->data + sizeof *to, old->data + sizeof *from, PAGE_ROOM);
+    return STATUS_SUCCESS;
+}
+
+// Every page of the path belongs to the running generation afterwards.
+static nt_status path_make_writable(struct store *s, struct path *path)
+{
+    for (u32 level = path->top + 1; level-- > 0;) {
+        struct page *old = path->page[level], *copy;
+        if (old->birth == s->generation)
+            continue;
+        page_repair(s, old);
+        TRY(page_copy(s, old, level, &copy));
+        if (level == path->top)
+            set_root(s, copy, level);
+        else
+            set_child(path->page[level + 1], path->slot[level + 1], copy);
+        path->page[level] = copy;
+        free_tree_page(s, old);
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status grow_root(struct store *s, struct path *path)
+{
+    struct page *root;
+    if (path->top + 1 >= TREE_LEVELS_MAX)
+        return STATUS_FILE_SYSTEM_LIMITATION;
+    TRY(new_tree_page(s, path->top + 1, &root));
+    struct raw_ptr raw;
+    struct ptr ptr = ptr_of(path->page[path->top]);
+    ptr_encode(&ptr, &raw);
+    node_insert(root->data, 0, (struct slice){(const u8 *)"", 0},
+                (struct slice){(const u8 *)&raw, sizeof raw});
+    path->top++;
+    path->page[path->top] = root;
+    path->slot[path->top] = 0;
+    set_root(s, root, path->top);
+    return STATUS_SUCCESS;
+}
+
+// Where to cut a full page: in the middle by bytes, or behind the end when records are being appended, so
+// that pages filled in order stay full.
+static u32 split_point(const u8 *data, u32 level, u32 at)
+{
+    u32 count = node_count(data), bytes = 0, half = node_used(data) / 2;
+    if (at >= count && level == 0)
+        return count;
+    if (at + 1 >= count)
+        return count - 1;
+    for (u32 i = 0; i + 1 < count; i++) {
+        bytes += 2 + (u32)sizeof(struct raw_record) + node_key(data, i).len + node_value(data, i).len;
+        if (bytes >= half)
+            return i + 1;
+    }
+    return count - 1;
+}
+
+// The shortest key that is above left and not above right.
+static struct slice separator(struct slice left, struct slice right)
+{
+    u32 n = 0;
+    while (n < left.len && n < right.len && left.p[n] == right.p[n])
+        n++;
+    return (struct slice){right.p, MIN(n + 1, right.len)};
+}
+
+// Cut page[level] in two; the parent has room. key: what is to be inserted, for leaves.
+static nt_status split(struct store *s, struct path *path, u32 level, struct slice key)
+{
+    struct page *left = path->page[level], *parent = path->page[level + 1], *right;
+    u32 at = path->slot[level];
+    bool found;
+    if (level == 0)
+        at = node_search(left->data, key, &found);
+    u32 first = split_point(left->data, level, at), count = node_count(left->data);
+    TRY(new_tree_page(s, level, &right));
+    struct key sep;
+    if (level > 0)
+        key_set(&sep, node_key(left->data, first));
+    else
+        key_set(&sep, separator(node_key(left->data, first - 1),
+                                first < count ? node_key(left->data, first) : key));
+    bool go_right = level > 0 ? at >= first : key_compare(key, key_slice(&sep)) >= 0;
+    struct raw_ptr raw;
+    struct ptr ptr = ptr_of(right);
+    ptr_encode(&ptr, &raw);
+    pthread_rwlock_wrlock(&parent->latch);
+    pthread_rwlock_wrlock(&left->latch);
+    if (level > 0) {
+        // The first key of an inner page is empty: its lower bound has moved up into the parent.
+        node_insert(right->data, 0, (struct slice){(const u8 *)"", 0}, node_value(left->data, first));
+        node_remove(left->data, first);
+    }
+    node_move_tail(left->data, first, right->data);
+    node_insert(parent->data, path->slot[level + 1] + 1, key_slice(&sep),
+                (struct slice){(const u8 *)&raw, sizeof raw});
+    pthread_rwlock_unlock(&left->latch);
+    pthread_rwlock_unlock(&parent->latch);
+    if (go_right) {
+        path->page[level] = right;
+        path->slot[level] = at - MIN(at, first);
+        path->slot[level + 1]++;
+        right = left;
+    }
+    page_put(right);
+    return STATUS_SUCCESS;
+}
+
+// Make room for a record in page[level], splitting upwards first so that a split never meets a full parent.
+static nt_status make_room(struct store *s, struct path *path, u32 level, struct slice key, u32 value_len)
+{
+    while (!node_fits(path->page[level]->data, key.len, value_len)) {
+        if (level == path->top)
+            TRY(grow_root(s, path));
+        static const u8 longest[KEY_MAX];
+        TRY(make_room(s, path, level + 1, (struct slice){longest, KEY_MAX}, sizeof(struct raw_ptr)));
+        TRY(split(s, path, level, key));
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status put_locked(struct txn *t, struct path *path, const struct key *key, struct slice value)
+{
+    struct store *s = t->store;
+    bool found;
+    u32 i = node_search(path->page[0]->data, key_slice(key), &found);
+    struct slice old = found ? node_value(path->page[0]->data, i) : (struct slice){NULL, 0};
+    if (!t->undoing)
+        TRY(txn_log(t, key, old.p, old.len, found));
+    TRY(path_make_writable(s, path));
+    bool in_place = found && old.len == value.len;
+    if (!in_place)
+        TRY(make_room(s, path, 0, key_slice(key), value.len));
+    struct page *leaf = path->page[0];
+    i = node_search(leaf->data, key_slice(key), &found);
+    SCOPE_WRITE(&leaf->latch);
+    if (in_place) {
+        if (value.len > 0)
+            memcpy(leaf->data + (node_value(leaf->data, i).p - leaf->data), value.p, value.len);
+        return STATUS_SUCCESS;
+    }
+    if (found)
+        node_remove(leaf->data, i);
+    node_insert(leaf->data, i, key_slice(key), value);
+    return STATUS_SUCCESS;
+}
+
+nt_status tree_put(struct txn *t, const struct key *key, const void *value, u32 len)
+{
+    struct path path;
+    ASSERT(len <= VALUE_MAX);
+    TRY(path_lock(t->store, key, &path));
+    nt_status status = put_locked(t, &path, key, (struct slice){value, len});
+    path_unlock(t->store, &path);
+    return status;
+}
+
+nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const void *bytes, u32 len)
+{
+    struct path path;
+    bool found;
+    nt_status status = STATUS_SUCCESS;
+    TRY(path_lock(t->store, key, &path));
+    u32 i = node_search(path.page[0]->data, key_slice(key), &found);
+    struct slice old = found ? node_value(path.page[0]->data, i) : (struct slice){NULL, 0};
+    if (!found || offset + len > old.len)
+        status = STATUS_FILE_INVALID;
+    if (status == STATUS_SUCCESS)
+        status = txn_log(t, key, old.p, old.len, true);
+    if (status == STATUS_SUCCESS)
+        status = path_make_writable(t->store, &path);
+    if (status == STATUS_SUCCESS) {
+        struct page *leaf = path.page[0];
+        SCOPE_WRITE(&leaf->latch);
+        memcpy(leaf->data + (node_value(leaf->data, i).p - leaf->data) + offset, bytes, len);
+    }
+    path_unlock(t->store, &path);
+    return status;
+}
+
+// Join page[level] with a neighbour when both fit well into one page. False: leave it as it is.
+static bool join(struct store *s, struct path *path, u32 level)
+{
+    struct page *parent = path->page[level + 1], *page = path->page[level], *other;
+    u32 i = path->slot[level + 1], j = i > 0 ? i - 1 : i + 1;
+    if (j >= node_count(parent->data))
+        return false;
+    struct ptr ptr = node_child(parent->data, j);
+    if (page_get(s, &ptr, PAGE_TREE, level, &other) != STATUS_SUCCESS)
+        return false;
+    if (node_used(page->data) + node_used(other->data) + KEY_MAX > PAGE_ROOM * 3 / 4)
+        goto keep;
+    if (j < i && other->birth != s->generation) {
+        struct page *copy;
+        if (page_copy(s, other, level, &copy) != STATUS_SUCCESS)
+            goto keep;
+        set_child(parent, j, copy);
+        free_tree_page(s, other);
+        other = copy;
+    }
+    struct page *left = j < i ? other : page, *right = j < i ? page : other;
+    u32 right_slot = MAX(i, j);
+    pthread_rwlock_wrlock(&parent->latch);
+    pthread_rwlock_wrlock(&left->latch);
+    for (u32 r = 0; r < node_count(right->data); r++) {
+        struct slice key =
+            level > 0 && r == 0 ? node_key(parent->data, right_slot) : node_key(right->data, r);
+        node_insert(left->data, node_count(left->data), key, node_value(right->data, r));
+    }
+    node_remove(parent->data, right_slot);
+    pthread_rwlock_unlock(&left->latch);
+    pthread_rwlock_unlock(&parent->latch);
+    free_tree_page(s, right);
+    path->page[level] = left;
+    path->slot[level + 1] = right_slot - 1;
+    return true;
+keep:
+    page_put(other);
+    return false;
+}
+
+// After a removal: join pages that got too empty, from the leaf up, and lower the root.
+static void rebalance(struct store *s, struct path *path)
+{
+    for (u32 level = 0; level < path->top && node_used(path->page[level]->data) < PAGE_ROOM / 4; level++)
+        if (!join(s, path, level))
+            break;
+    while (path->top > 0 && node_count(path->page[path->top]->data) == 1) {
+        struct page *root = path->page[path->top];
+        set_root(s, path->page[path->top - 1], path->top - 1);
+        path->page[path->top--] = NULL;
+        free_tree_page(s, root);
+    }
+}
+
+nt_status tree_delete(struct txn *t, const struct key *key)
+{
+    struct store *s = t->store;
+    struct path path;
+    bool found;
+    nt_status status = STATUS_SUCCESS;
+    TRY(path_lock(s, key, &path));
+    u32 i = node_search(path.page[0]->data, key_slice(key), &found);
+    if (!found)
+        status = STATUS_NO_SUCH_FILE;
+    struct slice old = found ? node_value(path.page[0]->data, i) : (struct slice){NULL, 0};
+    if (status == STATUS_SUCCESS && !t->undoing)
+        status = txn_log(t, key, old.p, old.len, true);
+    if (status == STATUS_SUCCESS)
+        status = path_make_writable(s, &path);
+    if (status == STATUS_SUCCESS) {
+        pthread_rwlock_wrlock(&path.page[0]->latch);
+        node_remove(path.page[0]->data, i);
+        pthread_rwlock_unlock(&path.page[0]->latch);
+        rebalance(s, &path);
+    }
+    path_unlock(s, &path);
+    return status;
+}
+
+// --- sealing
+// -----------------------------------------------------------------------------------------------------------
+
+// Checksums of a dirty page's dirty children first, then its own.
+static u64 seal(struct store *s, struct page *page, u32 level)
+{
+    for (u32 i = 0; level > 0 && i < node_count(page->data); i++) {
+        struct ptr child = node_child(page->data, i);
+        if (child.birth != s->generation)
+            continue;
+        struct page *p = page_find(s, &child);
+        ASSERT(p);
+        child.sum = seal(s, p, level - 1);
+        page_put(p);
+        SCOPE_WRITE(&page->latch);
+        node_set_child(page->data, i, &child);
+    }
+    return sum_crc64(page->data, PAGE_SIZE);
+}
+
+void tree_seal(struct store *s)
+{
+    if (s->tree.root.birth != s->generation)
+        return;
+    struct page *root = page_find(s, &s->tree.root);
+    ASSERT(root);
+    u64 sum = seal(s, root, s->tree.level);
+    page_put(root);
+    SCOPE_WRITE(&s->tree.root_latch);
+    s->tree.root.sum = sum;
+}

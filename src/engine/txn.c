@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transactions: the gate that a commit closes, the undo log that makes each one all or nothing in memory, and
+// the space that it took or gives back. Transaction objects are kept in a pool with their logs, so that a
+// running store rarely allocates.
+#include "engine/store.h"
+
+enum { UNDO_FIRST = 16384, PIECES_FIRST = 64, UNDO_HEAD = 9 };
+
+struct store *txn_store(struct txn *t)
+{
+    return t->store;
+}
+
+static bool grow(void **array, size_t item, size_t needed, size_t *room, size_t first)
+{
+    if (needed <= *room)
+        return true;
+    size_t bigger = MAX(MAX(*room * 2, needed), first);
+    void *p = realloc(*array, bigger * item);
+    if (!p)
+        return false;
+    *array = p;
+    *room = bigger;
+    return true;
+}
+
+// So many transactions are running that another one could overfill the cache.
+static bool crowded(const struct store *s)
+{
+    return (s->active + 1ull) * TXN_PAGES > s->cache.frame_count * 3ull / 4 ||
+           (s->active + 1) * HELD_PER_TXN > HELD_MAX;
+}
+
+// Why a transaction cannot begin now; SUCCESS: it can. RETRY: a commit would help.
+static nt_status admission(struct store *s, enum txn_kind kind)
+{
+    struct space *sp = &s->space;
+    u64 reserved = (s->active + 1ull) * TXN_PAGES;
+    if (atomic_load(&s->cache.dirty_count) + reserved > s->cache.frame_count * 3ull / 4 ||
+        atomic_load(&sp->running.regions) + (s->active + 1) * HELD_PER_TXN > HELD_MAX)
+        return STATUS_RETRY;
+    u64 floor = kind == TXN_FREEING ? 0 : store_reserve(s);
+    if (space_avail_pages(s) >= reserved * s->copies + floor)
+        return STATUS_SUCCESS;
+    bool held = atomic_load(&sp->running.units) > 0 || atomic_load(&sp->committing.units) > 0;
+    return held ? STATUS_RETRY : STATUS_DISK_FULL;
+}
+
+nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
+{
+    *out = NULL;
+    pthread_mutex_lock(&s->mutex);
+    for (;;) {
+        if (atomic_load(&s->readonly)) {
+            pthread_mutex_unlock(&s->mutex);
+            return STATUS_MEDIA_WRITE_PROTECTED;
+        }
+        if (s->closing || crowded(s)) {
+            s->waiting++;
+            pthread_cond_wait(&s->changed, &s->mutex);
+            s->waiting--;
+            continue;
+        }
+        nt_status status = admission(s, kind);
+        if (status == STATUS_SUCCESS)
+            break;
+        pthread_mutex_unlock(&s->mutex);
+        TRY(status == STATUS_RETRY ? store_commit(s) : status);
+        pthread_mutex_lock(&s->mutex);
+    }
+    struct txn *t = s->pool;
+    if (t)
+        s->pool = t->next;
+    else
+        t = calloc(1, sizeof *t);
+    if (t)
+        s->active++;
+    pthread_mutex_unlock(&s->mutex);
+    if (!t)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    t->store = s;
+    t->kind = kind;
+    t->undo_used = 0;
+    t->free_count = t->alloc_count = 0;
+    t->undoing = t->holds_refs = false;
+    *out = t;
+    return STATUS_SUCCESS;
+}
+
+nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed)
+{
+    // key length, value length, existed, key, value, and the length of all that for the way back.
+    size_t size = UNDO_HEAD + key->len + len;
+    if (!grow((void **)&t->undo, 1, t->undo_used + size, &t->undo_room, UNDO_FIRST))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    u8 *p = t->undo + t->undo_used;
+    memcpy(p, key->b, key->len);
+    if (len > 0)
+        memcpy(p + key->len, old, len);
+    p += key->len + len;
+    put_le16(p, key->len);
+    put_le16(p + 2, (u16)len);
+    p[4] = existed;
+    put_le32(p + 5, (u32)size);
+    t->undo_used += size;
+    return STATUS_SUCCESS;
+}
+
+static nt_status undo(struct txn *t)
+{
+    struct key key;
+    t->undoing = true;
+    while (t->undo_used > 0) {
+        const u8 *tail = t->undo + t->undo_used - UNDO_HEAD;
+        u32 key_len = get_le16(tail), len = get_le16(tail + 2);
+        const u8 *entry = t->undo + t->undo_used - get_le32(tail + 5);
+        memcpy(key.b, entry, key_len);
+        key.len = (u16)key_len;
+        if (tail[4]) {
+            TRY(tree_put(t, &key, entry + key_len, len));
+        } else {
+            nt_status status = tree_delete(t, &key);
+            // The change that was logged may have failed before it was made.
+            if (status != STATUS_NO_SUCH_FILE)
+                TRY(status);
+        }
+        t->undo_used -= get_le32(tail + 5);
+    }
+    return STATUS_SUCCESS;
+}
+
+nt_status txn_end(struct txn *t, nt_status status)
+{
+    struct store *s = t->store;
+    if (status != STATUS_SUCCESS) {
+        nt_status undone = undo(t);
+        if (undone != STATUS_SUCCESS)
+            store_fail(s, undone);
+        for (u32 i = 0; i < t->alloc_count; i++)
+            space_free(s, t->allocs[i].unit, t->allocs[i].units, true);
+    } else {
+        for (u32 i = 0; i < t->free_count; i++)
+            space_free(s, t->frees[i].unit, t->frees[i].units, t->frees[i].born_now);
+    }
+    if (t->holds_refs)
+        pthread_mutex_unlock(&s->ref_mutex);
+    SCOPE_LOCK(&s->mutex);
+    t->next = s->pool;
+    s->pool = t;
+    if (--s->active == 0 || s->waiting > 0)
+        pthread_cond_broadcast(&s->changed);
+    return status;
+}
+
+static nt_status add_piece(struct txn_piece **list, u32 *count, u32 *room, struct txn_piece piece)
+{
+    size_t have = *room;
+    struct txn_piece *last = *count > 0 ? &(*list)[*count - 1] : NULL;
+    if (last && last->unit + last->units == piece.unit && last->born_now == piece.born_now) {
+        last->units += piece.units;
+        return STATUS_SUCCESS;
+    }
+    if (!grow((void **)list, sizeof **list, *count + 1ull, &have, PIECES_FIRST))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    *room = (u32)have;
+    (*list)[(*count)++] = piece;
+    return STATUS_SUCCESS;
+}
+
+nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters)
+{
+    struct store *s = t->store;
+    pthread_mutex_lock(&s->mutex);
+    u64 reserved = (u64)s->active * TXN_PAGES * s->copies;
+    pthread_mutex_unlock(&s->mutex);
+    u64 floor = t->kind == TXN_FREEING ? 0 : store_reserve(s) + reserved;
+    TRY(space_alloc_data(s, floor, want, unit, clusters));
+    u64 units = (u64)*clusters * s->cluster_units;
+    nt_status status =
+        add_piece(&t->allocs, &t->alloc_count, &t->alloc_room, (struct txn_piece){*unit, units, true});
+    if (status != STATUS_SUCCESS)
+        space_free(s, *unit, units, true);
+    return status;
+}
+
+nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now)
+{
+    TRY(space_prefetch(t->store, unit, units));
+    return add_piece(&t->frees, &t->free_count, &t->free_room, (struct txn_piece){unit, units, born_now});
+}
+
+void txn_hold_refs(struct txn *t)
+{
+    if (!t->holds_refs)
+        pthread_mutex_lock(&t->store->ref_mutex);
+    t->holds_refs = true;
+}
+
+void txn_pool_destroy(struct store *s)
+{
+    while (s->pool) {
+        struct txn *t = s->pool;
+        s->pool = t->next;
+        free(t->undo);
+        free(t->frees);
+        free(t->allocs);
+        free(t);
+    }
+}
