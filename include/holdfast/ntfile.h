@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Access masks, create options, attributes and the information classes with their layouts (MS-FSCC 2.4, 2.5), under
-// their Windows names and fixed-width types. Times are 100 ns since 1601-01-01 UTC; names in the structures are UTF-16LE.
+// Access masks, create options, attributes and the information classes with their layouts (MS-FSCC 2.4, 2.5),
+// under their Windows names and fixed-width types. Times are 100 ns since 1601-01-01 UTC; names in the
+// structures are UTF-16LE.
 #ifndef HOLDFAST_NTFILE_H
 #define HOLDFAST_NTFILE_H
 
@@ -48,10 +49,10 @@
 #define FILE_OPEN_IF      3u
 #define FILE_OVERWRITE    4u
 #define FILE_OVERWRITE_IF 5u
-#define FILE_SUPERSEDED     0u
-#define FILE_OPENED         1u
-#define FILE_CREATED        2u
-#define FILE_OVERWRITTEN    3u
+#define FILE_SUPERSEDED   0u
+#define FILE_OPENED       1u
+#define FILE_CREATED      2u
+#define FILE_OVERWRITTEN  3u
 
 #define FILE_DIRECTORY_FILE            0x00000001u
 #define FILE_WRITE_THROUGH             0x00000002u
@@ -134,8 +135,9 @@ enum hf_fs_information_class {
 };
 
 typedef struct _FILE_BASIC_INFORMATION {
-    int64_t CreationTime, LastAccessTime, LastWriteTime, ChangeTime; // set: 0 = leave, -1 = no more automatic updates
-    uint32_t FileAttributes;                                         // set: 0 = leave
+    int64_t CreationTime, LastAccessTime, LastWriteTime,
+        ChangeTime;          // set: 0 = leave, -1 = no more automatic updates
+    uint32_t FileAttributes; // set: 0 = leave
     uint32_t Reserved;
 } FILE_BASIC_INFORMATION;
 typedef struct _FILE_STANDARD_INFORMATION {
@@ -186,7 +188,8 @@ typedef struct _FILE_STAT_INFORMATION {
     int64_t FileId, CreationTime, LastAccessTime, LastWriteTime, ChangeTime, AllocationSize, EndOfFile;
     uint32_t FileAttributes, ReparseTag, NumberOfLinks, EffectiveAccess;
 } FILE_STAT_INFORMATION;
-// Directory classes: the fixed part up to the name; NextEntryOffset 0 ends the list, entries are 8-byte aligned.
+// Directory classes: the fixed part up to the name; NextEntryOffset 0 ends the list, entries are 8-byte
+// aligned.
 typedef struct _FILE_DIRECTORY_INFORMATION {
     uint32_t NextEntryOffset, FileIndex;
     int64_t CreationTime, LastAccessTime, LastWriteTime, ChangeTime, EndOfFile, AllocationSize;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Control codes and buffer layouts, with size and offset checks. C99 and C++ clean, fixed-width types, so that it
-// can be used without any Windows header; win32/winioctl.h gives the same under the Windows type names.
-// Sources: spec/integrity.md 1-2, spec/reparse.md 1-2, spec/storage.md 1.
+// Control codes and buffer layouts, with size and offset checks. C99 and C++ clean, fixed-width types, so
+// that it can be used without any Windows header; win32/winioctl.h gives the same under the Windows type
+// names. Sources: spec/integrity.md 1-2, spec/reparse.md 1-2, spec/storage.md 1.
 #ifndef HOLDFAST_WINIOCTL_H
 #define HOLDFAST_WINIOCTL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define CTL_CODE(device, function, method, access)                                                            \
-    (((uint32_t)(device) << 16) | ((uint32_t)(access) << 14) | ((uint32_t)(function) << 2) | (uint32_t)(method))
-#define DEVICE_TYPE_FROM_CTL_CODE(code) (((uint32_t)(code) & 0xffff0000u) >> 16)
-#define METHOD_FROM_CTL_CODE(code)      ((uint32_t)(code) & 3u)
+#define CTL_CODE(device, function, method, access)                                           \
+    (((uint32_t)(device) << 16) | ((uint32_t)(access) << 14) | ((uint32_t)(function) << 2) | \
+     (uint32_t)(method))
+#define DEVICE_TYPE_FROM_CTL_CODE(code) (((uint32_t)(code)&0xffff0000u) >> 16)
+#define METHOD_FROM_CTL_CODE(code)      ((uint32_t)(code)&3u)
 #define ACCESS_FROM_CTL_CODE(code)      (((uint32_t)(code) >> 14) & 3u)
 
 #define FILE_DEVICE_CD_ROM       0x00000002
@@ -36,45 +37,45 @@
 #define IOCTL_STORAGE_BASE FILE_DEVICE_MASS_STORAGE
 
 // Every control code that Holdfast knows by name: X(name, device type, function, method, access).
-#define HF_CONTROL_CODES(X)                                                                                   \
-    X(FSCTL_LOCK_VOLUME, 0x09, 6, 0, 0)                                                                       \
-    X(FSCTL_UNLOCK_VOLUME, 0x09, 7, 0, 0)                                                                     \
-    X(FSCTL_DISMOUNT_VOLUME, 0x09, 8, 0, 0)                                                                   \
-    X(FSCTL_IS_VOLUME_MOUNTED, 0x09, 10, 0, 0)                                                                \
-    X(FSCTL_GET_RETRIEVAL_POINTERS, 0x09, 28, 3, 0)                                                           \
-    X(FSCTL_SET_REPARSE_POINT, 0x09, 41, 0, 0)                                                                \
-    X(FSCTL_GET_REPARSE_POINT, 0x09, 42, 0, 0)                                                                \
-    X(FSCTL_DELETE_REPARSE_POINT, 0x09, 43, 0, 0)                                                             \
-    X(FSCTL_SET_SPARSE, 0x09, 49, 0, 0)                                                                       \
-    X(FSCTL_SET_ZERO_DATA, 0x09, 50, 0, 2)                                                                    \
-    X(FSCTL_GET_INTEGRITY_INFORMATION, 0x09, 159, 0, 0)                                                       \
-    X(FSCTL_SET_INTEGRITY_INFORMATION, 0x09, 160, 0, 3)                                                       \
-    X(FSCTL_SET_INTEGRITY_INFORMATION_EX, 0x09, 224, 0, 0)                                                    \
-    X(FSCTL_SET_REPARSE_POINT_EX, 0x09, 259, 0, 0)                                                            \
-    X(IOCTL_STORAGE_CHECK_VERIFY, 0x2d, 0x200, 0, 1)                                                          \
-    X(IOCTL_STORAGE_CHECK_VERIFY2, 0x2d, 0x200, 0, 0)                                                         \
-    X(IOCTL_STORAGE_MEDIA_REMOVAL, 0x2d, 0x201, 0, 1)                                                         \
-    X(IOCTL_STORAGE_EJECT_MEDIA, 0x2d, 0x202, 0, 1)                                                           \
-    X(IOCTL_STORAGE_LOAD_MEDIA, 0x2d, 0x203, 0, 1)                                                            \
-    X(IOCTL_STORAGE_LOAD_MEDIA2, 0x2d, 0x203, 0, 0)                                                           \
-    X(IOCTL_STORAGE_GET_HOTPLUG_INFO, 0x2d, 0x305, 0, 0)                                                      \
-    X(IOCTL_STORAGE_GET_DEVICE_NUMBER, 0x2d, 0x420, 0, 0)                                                     \
-    X(IOCTL_DISK_GET_DRIVE_GEOMETRY, 0x07, 0x000, 0, 0)                                                       \
-    X(IOCTL_DISK_IS_WRITABLE, 0x07, 0x009, 0, 0)                                                              \
-    X(IOCTL_DISK_GET_LENGTH_INFO, 0x07, 0x017, 0, 1)                                                          \
-    X(IOCTL_DISK_INTERNAL_SET_VERIFY, 0x07, 0x100, 3, 0)                                                      \
-    X(IOCTL_DISK_INTERNAL_CLEAR_VERIFY, 0x07, 0x101, 3, 0)                                                    \
-    X(IOCTL_DISK_CHECK_VERIFY, 0x07, 0x200, 0, 1)                                                             \
-    X(IOCTL_DISK_MEDIA_REMOVAL, 0x07, 0x201, 0, 1)                                                            \
-    X(IOCTL_DISK_EJECT_MEDIA, 0x07, 0x202, 0, 1)                                                              \
-    X(IOCTL_DISK_LOAD_MEDIA, 0x07, 0x203, 0, 1)                                                               \
-    X(IOCTL_CDROM_GET_DRIVE_GEOMETRY, 0x02, 0x013, 0, 1)                                                      \
-    X(IOCTL_CDROM_CHECK_VERIFY, 0x02, 0x200, 0, 1)                                                            \
-    X(IOCTL_TAPE_GET_STATUS, 0x1f, 9, 0, 1)                                                                   \
+#define HF_CONTROL_CODES(X)                                \
+    X(FSCTL_LOCK_VOLUME, 0x09, 6, 0, 0)                    \
+    X(FSCTL_UNLOCK_VOLUME, 0x09, 7, 0, 0)                  \
+    X(FSCTL_DISMOUNT_VOLUME, 0x09, 8, 0, 0)                \
+    X(FSCTL_IS_VOLUME_MOUNTED, 0x09, 10, 0, 0)             \
+    X(FSCTL_GET_RETRIEVAL_POINTERS, 0x09, 28, 3, 0)        \
+    X(FSCTL_SET_REPARSE_POINT, 0x09, 41, 0, 0)             \
+    X(FSCTL_GET_REPARSE_POINT, 0x09, 42, 0, 0)             \
+    X(FSCTL_DELETE_REPARSE_POINT, 0x09, 43, 0, 0)          \
+    X(FSCTL_SET_SPARSE, 0x09, 49, 0, 0)                    \
+    X(FSCTL_SET_ZERO_DATA, 0x09, 50, 0, 2)                 \
+    X(FSCTL_GET_INTEGRITY_INFORMATION, 0x09, 159, 0, 0)    \
+    X(FSCTL_SET_INTEGRITY_INFORMATION, 0x09, 160, 0, 3)    \
+    X(FSCTL_SET_INTEGRITY_INFORMATION_EX, 0x09, 224, 0, 0) \
+    X(FSCTL_SET_REPARSE_POINT_EX, 0x09, 259, 0, 0)         \
+    X(IOCTL_STORAGE_CHECK_VERIFY, 0x2d, 0x200, 0, 1)       \
+    X(IOCTL_STORAGE_CHECK_VERIFY2, 0x2d, 0x200, 0, 0)      \
+    X(IOCTL_STORAGE_MEDIA_REMOVAL, 0x2d, 0x201, 0, 1)      \
+    X(IOCTL_STORAGE_EJECT_MEDIA, 0x2d, 0x202, 0, 1)        \
+    X(IOCTL_STORAGE_LOAD_MEDIA, 0x2d, 0x203, 0, 1)         \
+    X(IOCTL_STORAGE_LOAD_MEDIA2, 0x2d, 0x203, 0, 0)        \
+    X(IOCTL_STORAGE_GET_HOTPLUG_INFO, 0x2d, 0x305, 0, 0)   \
+    X(IOCTL_STORAGE_GET_DEVICE_NUMBER, 0x2d, 0x420, 0, 0)  \
+    X(IOCTL_DISK_GET_DRIVE_GEOMETRY, 0x07, 0x000, 0, 0)    \
+    X(IOCTL_DISK_IS_WRITABLE, 0x07, 0x009, 0, 0)           \
+    X(IOCTL_DISK_GET_LENGTH_INFO, 0x07, 0x017, 0, 1)       \
+    X(IOCTL_DISK_INTERNAL_SET_VERIFY, 0x07, 0x100, 3, 0)   \
+    X(IOCTL_DISK_INTERNAL_CLEAR_VERIFY, 0x07, 0x101, 3, 0) \
+    X(IOCTL_DISK_CHECK_VERIFY, 0x07, 0x200, 0, 1)          \
+    X(IOCTL_DISK_MEDIA_REMOVAL, 0x07, 0x201, 0, 1)         \
+    X(IOCTL_DISK_EJECT_MEDIA, 0x07, 0x202, 0, 1)           \
+    X(IOCTL_DISK_LOAD_MEDIA, 0x07, 0x203, 0, 1)            \
+    X(IOCTL_CDROM_GET_DRIVE_GEOMETRY, 0x02, 0x013, 0, 1)   \
+    X(IOCTL_CDROM_CHECK_VERIFY, 0x02, 0x200, 0, 1)         \
+    X(IOCTL_TAPE_GET_STATUS, 0x1f, 9, 0, 1)                \
     X(IOCTL_TAPE_CHECK_VERIFY, 0x1f, 0x200, 0, 1)
 
 // The codes as constants.
-#define HF_CODE_ENUM(name, device, function, method, access)                                                  \
+#define HF_CODE_ENUM(name, device, function, method, access) \
     name = (int)CTL_CODE(device, function, method, access),
 enum hf_control_code { HF_CONTROL_CODES(HF_CODE_ENUM) HF_CODE_LIST_END };
 #undef HF_CODE_ENUM
@@ -85,7 +86,8 @@ enum hf_control_code { HF_CONTROL_CODES(HF_CODE_ENUM) HF_CODE_LIST_END };
 #define HF_LAYOUT(expr) _Static_assert(expr, #expr)
 #endif
 
-// --- integrity (spec/integrity.md 2) ---------------------------------------------------------------------------
+// --- integrity (spec/integrity.md 2)
+// ---------------------------------------------------------------------------
 
 #define CHECKSUM_TYPE_NONE              0x0000
 #define CHECKSUM_TYPE_CRC32             0x0001
@@ -121,27 +123,28 @@ typedef struct _FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX {
 } FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX, *PFSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX;
 HF_LAYOUT(sizeof(FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX) == 16);
 
-// --- reparse points (spec/reparse.md 2) ------------------------------------------------------------------------
+// --- reparse points (spec/reparse.md 2)
+// ------------------------------------------------------------------------
 
 #define MAXIMUM_REPARSE_DATA_BUFFER_SIZE 16384
 
-#define IO_REPARSE_TAG_RESERVED_ZERO 0x00000000u
-#define IO_REPARSE_TAG_RESERVED_ONE  0x00000001u
-#define IO_REPARSE_TAG_RESERVED_TWO  0x00000002u
-#define IO_REPARSE_TAG_MOUNT_POINT   0xA0000003u
-#define IO_REPARSE_TAG_SYMLINK       0xA000000Cu
+#define IO_REPARSE_TAG_RESERVED_ZERO  0x00000000u
+#define IO_REPARSE_TAG_RESERVED_ONE   0x00000001u
+#define IO_REPARSE_TAG_RESERVED_TWO   0x00000002u
+#define IO_REPARSE_TAG_MOUNT_POINT    0xA0000003u
+#define IO_REPARSE_TAG_SYMLINK        0xA000000Cu
 #define IO_REPARSE_TAG_FILTER_MANAGER 0x8000000Bu
-#define IO_REPARSE_TAG_NFS           0x80000014u
-#define IO_REPARSE_TAG_APPEXECLINK   0x8000001Bu
-#define IO_REPARSE_TAG_LX_SYMLINK    0xA000001Du
-#define IO_REPARSE_TAG_AF_UNIX       0x80000023u
-#define IO_REPARSE_TAG_LX_FIFO       0x80000024u
-#define IO_REPARSE_TAG_LX_CHR        0x80000025u
-#define IO_REPARSE_TAG_LX_BLK        0x80000026u
+#define IO_REPARSE_TAG_NFS            0x80000014u
+#define IO_REPARSE_TAG_APPEXECLINK    0x8000001Bu
+#define IO_REPARSE_TAG_LX_SYMLINK     0xA000001Du
+#define IO_REPARSE_TAG_AF_UNIX        0x80000023u
+#define IO_REPARSE_TAG_LX_FIFO        0x80000024u
+#define IO_REPARSE_TAG_LX_CHR         0x80000025u
+#define IO_REPARSE_TAG_LX_BLK         0x80000026u
 
-#define IsReparseTagMicrosoft(tag)     (((tag) & 0x80000000u) != 0)
-#define IsReparseTagNameSurrogate(tag) (((tag) & 0x20000000u) != 0)
-#define IsReparseTagDirectory(tag)     (((tag) & 0x10000000u) != 0)
+#define IsReparseTagMicrosoft(tag)     (((tag)&0x80000000u) != 0)
+#define IsReparseTagNameSurrogate(tag) (((tag)&0x20000000u) != 0)
+#define IsReparseTagDirectory(tag)     (((tag)&0x10000000u) != 0)
 
 #define SYMLINK_FLAG_RELATIVE 0x00000001
 
@@ -204,13 +207,14 @@ typedef struct _REPARSE_DATA_BUFFER_EX {
         REPARSE_GUID_DATA_BUFFER ReparseGuidDataBuffer;
     } u;
 } REPARSE_DATA_BUFFER_EX, *PREPARSE_DATA_BUFFER_EX;
-#define REPARSE_DATA_EX_FLAG_GIVEN_TAG_OR_NONE 0x00000001
+#define REPARSE_DATA_EX_FLAG_GIVEN_TAG_OR_NONE  0x00000001
 #define REPARSE_DATA_BUFFER_EX_HEADER_SIZE      40
 #define REPARSE_GUID_DATA_BUFFER_EX_HEADER_SIZE 56
 HF_LAYOUT(sizeof(REPARSE_DATA_BUFFER_EX) == 64);
 HF_LAYOUT(offsetof(REPARSE_DATA_BUFFER_EX, u) == 32);
 
-// --- storage (spec/storage.md 1.2) -----------------------------------------------------------------------------
+// --- storage (spec/storage.md 1.2)
+// -----------------------------------------------------------------------------
 
 typedef struct _PREVENT_MEDIA_REMOVAL {
     uint8_t PreventMediaRemoval;
@@ -250,7 +254,8 @@ typedef struct _HF_DISK_GEOMETRY {
 } HF_DISK_GEOMETRY;
 HF_LAYOUT(sizeof(HF_DISK_GEOMETRY) == 24);
 
-// FSCTL_GET_RETRIEVAL_POINTERS: input is the first cluster of interest; output a list of (next cluster, device cluster).
+// FSCTL_GET_RETRIEVAL_POINTERS: input is the first cluster of interest; output a list of (next cluster,
+// device cluster).
 typedef struct _HF_STARTING_VCN {
     int64_t StartingVcn;
 } HF_STARTING_VCN;

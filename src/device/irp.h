@@ -5,6 +5,8 @@
 #ifndef DEVICE_IRP_H
 #define DEVICE_IRP_H
 
+#include <sys/uio.h>
+
 #include "base/base.h"
 #include "base/status.h"
 
@@ -72,7 +74,7 @@ struct irp {
         struct {
             struct str path; // components after the device, without a leading separator; empty: the volume
                              // itself (opens_root false) or the root directory (opens_root true)
-            char separator; // '\\': Windows rules (streams, reserved characters refused); '/': POSIX names
+            char separator;  // '\\': Windows rules (streams, reserved characters refused); '/': POSIX names
             bool opens_root;
             bool target_directory;       // SL_OPEN_TARGET_DIRECTORY: open the parent of the last component
             struct file_object *related; // RootDirectory: path is relative to it; NULL: to the volume root
@@ -84,6 +86,8 @@ struct irp {
             void *data;
             size_t length;
             u64 offset;
+            const struct iovec *iov; // not NULL: the parts, iov_count of them, length in all; data is unused
+            int iov_count;
         } read, write;
         struct {
             u32 class_;

@@ -45,7 +45,7 @@ static void use(struct checker *c, u64 unit, u64 units)
 }
 
 // --- pages
-// ---------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // Both copies of a page as they are on the medium.
 static void check_copies(struct checker *c, const struct ptr *ptr, enum page_kind kind, u32 level)
@@ -120,7 +120,7 @@ static void check_supers(struct checker *c)
 }
 
 // --- file data
-// -----------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 static void check_data(struct checker *c, u64 file, const struct extent *e)
 {
@@ -184,7 +184,7 @@ static void check_stream(struct checker *c, u64 file, const struct raw_stream *r
 }
 
 // --- records
-// -------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 static void check_inode(struct checker *c, u64 id, struct slice value)
 {
@@ -309,7 +309,7 @@ static void walk_tree(struct checker *c, const struct ptr *ptr, u32 level)
 }
 
 // --- space
-// ---------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // What a unit is by the counts and by the map.
 enum { UNIT_FINE, UNIT_LOST, UNIT_IN_USE, UNIT_TWICE };

@@ -5,7 +5,7 @@
 #include "engine/store.h"
 
 // --- inodes
-// ------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 static void decode_inode(u64 id, const struct raw_inode *raw, struct inode *inode)
 {
@@ -71,7 +71,7 @@ nt_status inode_put(struct txn *t, const struct inode *inode)
 }
 
 // --- names
-// -------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // The next record of an object and kind behind *key; NO_MORE_FILES after the last.
 static nt_status next_of(struct store *s, struct key *key, u64 object, enum record_kind kind,
@@ -229,7 +229,7 @@ nt_status object_path(struct store *s, u64 id, char *out, size_t size)
 }
 
 // --- named streams
-// -------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 nt_status stream_create(struct txn *t, u64 id, struct str name, u16 algorithm)
 {
@@ -294,7 +294,7 @@ nt_status stream_next(struct store *s, u64 id, struct dir_position *position, st
 }
 
 // --- reparse data
-// --------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 nt_status reparse_get(struct store *s, u64 id, u8 *buffer, u32 size, u32 *length)
 {
@@ -385,7 +385,7 @@ nt_status reparse_next(struct store *s, u32 *tag, u64 *id)
 }
 
 // --- orphans
-// -------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 static void orphan_key(struct key *key, u64 id)
 {

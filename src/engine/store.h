@@ -117,7 +117,7 @@ void node_set_child(u8 *data, u32 i, const struct ptr *child);
 void ptr_encode(const struct ptr *ptr, struct raw_ptr *raw);
 
 // --- tree.c
-// ------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 struct key {
     u16 len;
@@ -215,7 +215,7 @@ void space_durable(struct store *s); // the commit is durable: what it held is f
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits); // a copy of a region's bitmap, for check.c
 
 // --- txn.c
-// ---------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 struct txn_piece {
     u64 unit, units;
@@ -240,7 +240,7 @@ void txn_hold_refs(struct txn *t);
 void txn_pool_destroy(struct store *s);
 
 // --- store.c
-// -------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 struct store {
     struct blk *blk;
@@ -299,7 +299,7 @@ static inline u64 store_reserve(const struct store *s)
 }
 
 // --- super.c
-// -------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // The newest valid superblock. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR, VOLUME_NOT_UPGRADED.
 nt_status super_read(struct blk *b, struct raw_super *super);
@@ -310,7 +310,7 @@ bool super_check(const struct raw_super *super); // hostile bytes in, yes or no 
 u64 super_place(const struct raw_super *super, u32 slot, u32 copy);
 
 // --- object.c
-// ------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // The record that holds a stream's raw_stream: the inode for the default stream (at offsetof data), else its
 // own.
@@ -356,7 +356,7 @@ nt_status refs_drop(struct txn *t, u64 unit, u64 units); // frees what nothing u
 nt_status refs_count(struct store *s, u64 unit, u64 units, u32 *count, u64 *run); // of unit; run: units alike
 
 // --- stream.c
-// --------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 struct stream {
     struct store *store;

@@ -100,7 +100,7 @@ nt_status stream_save_alone(struct stream *m, const struct raw_stream *raw)
 }
 
 // --- reading
-// -------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 void stream_unit_sum(const struct store *s, const u8 *data, u8 *sum)
 {
@@ -232,7 +232,7 @@ nt_status stream_map(struct stream *m, u64 offset, u64 *device, u64 *len)
 }
 
 // --- writing
-// -------------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // One contiguous piece of a write to new clusters.
 struct piece {
@@ -460,7 +460,7 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
 }
 
 // --- size, holes
-// -----------------------------------------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------------------------------
 
 // The new end, zeros behind it in a cluster that is cut, and a note for whoever takes away the clusters
 // beyond: one step.

@@ -40,7 +40,8 @@ nt_status file_explain(struct vcb *vcb, const struct ccb *ccb, u64 offset, u64 l
 // Finish a query whose fixed part is in place: text from offset `at` on, as much as fits. BUFFER_OVERFLOW.
 nt_status reply_text(struct irp *irp, size_t at, const void *utf16, size_t bytes);
 
-// share.c: fcb.lock is held exclusive, so that a check and the count after it are one step. SHARING_VIOLATION.
+// share.c: fcb.lock is held exclusive, so that a check and the count after it are one step.
+// SHARING_VIOLATION.
 nt_status share_check(struct scb *scb, u32 access, u32 share);
 void share_add(struct scb *scb, u32 access, u32 share);
 void share_remove(struct scb *scb, u32 access, u32 share);
