@@ -34,7 +34,9 @@ enum vpb_flags {
     VPB_RAW = 4,    // no file system took the medium
 };
 
-// What is mounted where. One per mount; the real device points to the current one, an fs keeps its own.
+// What is mounted where. One per mount; the real device points to the current one, an fs keeps its own. The
+// VPB holds no reference on either device: the fs takes its VPB off the real device before its volume device
+// goes.
 struct vpb {
     u32 references;
     u32 flags;             // enum vpb_flags; under real->mutex
@@ -52,6 +54,8 @@ struct device {
     u32 characteristics;
     _Atomic u32 flags; // enum device_flags
     _Atomic u32 references;
+    _Atomic u32 changes;          // how often dev_mark_verify was called: a mount or verify that saw it move
+                                  // met two media
     pthread_mutex_t mutex;        // vpb, and the driver's small state
     pthread_mutex_t verify_mutex; // one mount or verify at a time
     struct vpb *vpb;              // real devices: the current VPB, never NULL; volume devices: NULL
@@ -82,9 +86,10 @@ nt_status dev_call(struct device *device, struct irp *irp);
 // The file-system drivers that taste a medium, in the order in which they registered.
 void dev_register_fs(const struct driver *driver);
 
-// Make sure that something is mounted on the real device. A volume device with a reference for the caller in
-// *volume, or NULL there when no file system knows the medium (raw). Fails with the device's own status when
-// it is not ready.
+// Make sure that something is mounted on the real device: the file systems get MOUNT_VOLUME until one answers
+// other than UNRECOGNIZED_VOLUME. The one that takes the medium fills the VPB and sets VPB_MOUNTED in it. A
+// volume device with a reference for the caller in *volume, or NULL there when no file system knows the
+// medium (raw). Fails with the device's own status when it is not ready.
 nt_status dev_mount(struct device *real, struct device **volume);
 
 // The I/O manager's IoVerifyVolume: if DO_VERIFY_VOLUME is set, ask the mounted file system; WRONG_VOLUME
@@ -92,11 +97,14 @@ nt_status dev_mount(struct device *real, struct device **volume);
 // errors pass through and leave the flag set. One thread verifies, the others wait (spec/storage.md 3.2).
 nt_status dev_verify(struct device *real, u32 irp_flags);
 
-// Set DO_VERIFY_VOLUME if the real device's VPB is mounted; true when it was.
+// The medium may have changed: set DO_VERIFY_VOLUME if the real device's VPB is mounted; true when it was.
 bool dev_mark_verify(struct device *real);
+// The medium has been verified: clear DO_VERIFY_VOLUME, unless device.changes is not any more what it was
+// when the verify began to look; then false.
+bool dev_clear_verify(struct device *real, u32 changes);
 
 // Replace the current VPB of a real device by this one (a returned volume) or, with NULL, by a fresh
-// unmounted one.
+// unmounted one. The old one keeps its flags, for the day its medium comes back.
 void dev_set_vpb(struct device *real, struct vpb *vpb);
 struct vpb *vpb_new(struct device *real);
 void vpb_reference(struct vpb *vpb);
