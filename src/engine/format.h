@@ -10,8 +10,8 @@ enum {
     FORMAT_VERSION = 1,
     PAGE_SIZE = 16384, // metadata pages, and the unit in which reads of integrity streams are checked
     SUPER_SIZE = 4096,
-    SUPER_SPACING =
-        65536, // the two superblock slots lie at 0 and at this offset (and again mirror_gap further)
+    // The two superblock slots lie at 0 and at this offset, and again mirror_gap further.
+    SUPER_SPACING = 65536,
     SUPER_AREA = 131072, // what both slots occupy
     TREE_LEVELS_MAX = 10,
     KEY_MAX = 9 + 8 + 765, // object, kind, parent, name
