@@ -153,6 +153,6 @@ sed 's/^/   /' out
 
 begin 'A removable medium is swapped under an open file'
 mkdir media
-"$demo_media" "$work/media" 2>log || fail 'see the line above'
+"$demo_media" "$work/media" 2>log || fail 'the swap did not go as the document says'
 
 printf '\nAll steps did what they promise.\n'

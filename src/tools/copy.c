@@ -327,10 +327,16 @@ static bool get_data(struct copy *c, hf_handle h, int fd)
     }
 }
 
+// What the user named may be a link; what a volume names may not, or it could write anywhere.
+static int no_follow(int dirfd)
+{
+    return dirfd == AT_FDCWD ? 0 : O_NOFOLLOW;
+}
+
 static void get_file(struct copy *c, hf_handle h, const struct hf_stat *st, int dirfd, const char *name)
 {
-    int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (c->force ? O_TRUNC : O_EXCL),
-                    0666);
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | no_follow(dirfd) | (c->force ? O_TRUNC : O_EXCL);
+    int fd = openat(dirfd, name, flags, 0666);
     if (fd < 0) {
         fail_errno(target_shown(c->t), "cannot create the local file");
         return;
@@ -372,8 +378,7 @@ static void get_link(struct copy *c, hf_handle h, const struct hf_stat *st, int 
 
 static void get_entry(struct copy *c, int dirfd, const char *name, bool follow);
 
-static void get_directory(struct copy *c, hf_handle h, const struct hf_stat *st, int dirfd, const char *name,
-                          bool follow)
+static void get_directory(struct copy *c, hf_handle h, const struct hf_stat *st, int dirfd, const char *name)
 {
     struct listing l;
     nt_status status = listing_read(h, &l);
@@ -381,7 +386,7 @@ static void get_directory(struct copy *c, hf_handle h, const struct hf_stat *st,
         fail_status(target_shown(c->t), status, "cannot list");
     int fd = -1;
     if (mkdirat(dirfd, name, 0777) == 0 || errno == EEXIST)
-        fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+        fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | no_follow(dirfd));
     if (fd < 0) {
         fail_errno(target_shown(c->t), "cannot make the local directory");
         listing_free(&l);
@@ -415,7 +420,7 @@ static void get_entry(struct copy *c, int dirfd, const char *name, bool follow)
     else if (is_link(&st))
         get_link(c, h, &st, dirfd, name);
     else if (is_directory(&st))
-        get_directory(c, h, &st, dirfd, name, follow);
+        get_directory(c, h, &st, dirfd, name);
     else
         get_file(c, h, &st, dirfd, name);
     handle_close(c->t, h);

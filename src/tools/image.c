@@ -165,7 +165,10 @@ static void check_totals_print(const struct hf_check_totals *t, struct json_obje
     printf("%llu files, %llu directories, %llu bytes of data, %llu metadata pages: ",
            (unsigned long long)t->files, (unsigned long long)t->directories,
            (unsigned long long)t->data_bytes, (unsigned long long)t->pages);
-    printf(t->findings ? "%llu findings\n" : "all good\n", (unsigned long long)t->findings);
+    if (t->findings)
+        printf("%llu finding%s\n", (unsigned long long)t->findings, t->findings > 1 ? "s" : "");
+    else
+        puts("all good");
 }
 
 void command_check(const struct args *args)

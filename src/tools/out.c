@@ -94,10 +94,19 @@ static void result_add(int code)
     result = code > result ? code : result;
 }
 
+// hf_open's text is often just the name, "X:/dir/file", which we have said already.
+static bool is_same_name(const char *details, const char *where)
+{
+    const char *path = strstr(where, ":/");
+    return path && details[0] && strcmp(details + 1, path) == 0;
+}
+
 void fail_status(const char *where, nt_status status, const char *what, ...)
 {
     char details[400], head[120];
     snprintf(details, sizeof details, "%s", hf_error_text());
+    if (is_same_name(details, where))
+        details[0] = 0;
     const char *name = hf_status_name(status);
     snprintf(head, sizeof head, "%s (Win32 %u): ", name ? name : "unknown status",
              hf_status_to_win32(status));

@@ -117,28 +117,26 @@ static bool is_drive_path(const char *text)
     return isalpha((unsigned char)text[0]) && text[1] == ':' && (text[2] == '\\' || text[2] == '/');
 }
 
-// '\' for '/', each run of them once, with prefix and suffix round it.
-static char *windows_path(const char *prefix, const char *text, const char *suffix)
+// '\' for '/', each run of them once, behind a prefix.
+static char *windows_path(const char *prefix, const char *text)
 {
-    size_t size = strlen(prefix) + strlen(text) + strlen(suffix) + 1;
-    char *path = memory(size), *out = path + strlen(prefix);
-    memcpy(path, prefix, strlen(prefix));
+    size_t start = strlen(prefix);
+    char *path = memory(start + strlen(text) + 1), *out = path + start;
+    memcpy(path, prefix, start);
     for (; *text; text++) {
         char c = *text == '/' ? '\\' : *text;
-        if (c != '\\' || out == path + strlen(prefix) || out[-1] != '\\')
+        if (c != '\\' || out == path + start || out[-1] != '\\')
             *out++ = c;
     }
-    if (*suffix && out[-1] != suffix[0])
-        *out++ = suffix[0];
     return path;
 }
 
 nt_status reparse_set_symlink(hf_handle h, const char *target)
 {
-    char *path = windows_path("", target, "");
+    char *path = windows_path("", target);
     nt_status status;
     if (is_drive_path(path)) {
-        char *full = windows_path("\\??\\", target, "");
+        char *full = windows_path("\\??\\", target);
         status = names_set(h, IO_REPARSE_TAG_SYMLINK, 0, full, path);
         free(full);
     } else {
@@ -152,7 +150,10 @@ static nt_status set_mount_point(hf_handle h, const char *target)
 {
     char prefix[] = "\\??\\X:";
     prefix[4] = target_drive();
-    char *path = windows_path(is_drive_path(target) ? "\\??\\" : prefix, target, "\\");
+    char *path = windows_path(is_drive_path(target) ? "\\??\\" : prefix, target);
+    size_t end = strlen(path);
+    if (path[end - 1] == '\\' && path[end - 2] != ':') // a root keeps it
+        path[end - 1] = 0;
     nt_status status = names_set(h, IO_REPARSE_TAG_MOUNT_POINT, 0, path, path + 4);
     free(path);
     return status;

@@ -144,7 +144,7 @@ case_ioctl_warning_comes_with_data() {
 
 case_ioctl_unknown_code() {
     with_file
-    expect 1 ioctl vol.hf:/f 0x9abcd
+    expect 1 ioctl vol.hf:/f 0x903fc
     expect_error STATUS_INVALID_DEVICE_REQUEST
     expect 2 ioctl vol.hf:/f FSCTL_FROBNICATE
     expect 2 ioctl vol.hf:/f 0x100000000

@@ -28,7 +28,7 @@ list() {
         cd "$1"
         find . -type f -exec sha256sum {} + | sort
         find . -type l -printf '%p %l\n' | sort
-        find . -printf '%p %y %TY%Tm%Td%TH%TM%TS\n' | sort
+        find . -printf '%p %y %TY%Tm%Td%TH%TM%TS\n' | sed 's/...$//' | sort # 100 ns
     )
 }
 

@@ -56,7 +56,14 @@ case_mount_point() {
     hf ln --junction /d vol.hf:/mount
     equal "$(hf cat vol.hf:/mount/f)" data
     expect 0 reparse get --json vol.hf:/mount
-    equal "$(json 'd["substitute_name"]')" '\??\X:\d\'
+    equal "$(json 'd["substitute_name"]')" '\??\X:\d'
+    for target in /d/ 'X:\d\' X:/d; do
+        hf ln --junction "$target" vol.hf:/other
+        equal "$(hf cat vol.hf:/other/f)" data
+        hf rm vol.hf:/other
+    done
+    hf ln --junction / vol.hf:/d/e/root
+    equal "$(hf cat vol.hf:/d/e/root/d/f)" data
     expect 2 ln --junction d vol.hf:/other
     expect 2 ln --junction -s /d vol.hf:/other
 }

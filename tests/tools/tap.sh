@@ -17,7 +17,7 @@ expect() {
     got=0
     "$HOLDFAST" "$@" >out 2>err || got=$?
     if [ "$got" -ne "$wanted" ]; then
-        echo "holdfast $*: exit status $got instead of $wanted"
+        printf "%s\n" "holdfast $*: exit status $got instead of $wanted"
         cat out err
         exit 1
     fi
@@ -38,9 +38,22 @@ equal() {
 }
 volume() { hf format "${1:-vol.hf}" --size 64M --case-sensitive; }
 bytes() { head -c "$1" /dev/urandom; }
+# A writer that has the volume open until release is called: its input has begun to flow.
+hold_open() {
+    mkfifo pipe
+    hf put - "$1:/slow" <pipe &
+    exec 3>pipe
+    bytes 300000 >slow
+    cat slow >&3
+}
+release() {
+    exec 3>&-
+    wait
+    hf cat "$1:/slow" | cmp - slow
+}
 slice() { dd if="$1" bs=1 skip="$2" count="$3" status=none; }
 # The value of a Python expression on the JSON document d in ./out.
-json() { python3 -c "import json,sys; d=json.load(open('out')); print($1)"; }
+json() { python3 -c "import json,sys; d=json.load(open('out')); print(($1))"; }
 skip() {
     echo "$1" >"$TAP_SKIP"
     exit 0

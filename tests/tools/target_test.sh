@@ -152,20 +152,14 @@ case_two_readers_at_once() {
     done
 }
 
-case_writer_meets_a_sharing_violation() {
+case_writer_keeps_others_out() {
     volume
-    mkfifo pipe
-    hf put - vol.hf:/slow <pipe &
-    exec 3>pipe
-    echo data >&3
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        hf ls vol.hf:/ >out 2>err || break
-        sleep 0.1
-    done
+    hold_open vol.hf
+    expect 1 ls vol.hf:/
     expect_error STATUS_SHARING_VIOLATION
-    exec 3>&-
-    wait
-    equal "$(hf cat vol.hf:/slow)" data
+    expect 1 mkdir vol.hf:/d
+    expect_error STATUS_SHARING_VIOLATION
+    release vol.hf
 }
 
 case_named_stream_names() {
