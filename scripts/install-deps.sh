@@ -6,7 +6,7 @@ set -eu
 
 packages="gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjson-c-dev libcmocka-dev python3"
 case "${1:-}" in
-ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev git" ;;
+ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev git groff-base" ;;
 "") ;;
 *) echo "usage: $0 [ci]" >&2; exit 2 ;;
 esac

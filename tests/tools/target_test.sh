@@ -98,11 +98,10 @@ case_image_name_with_a_comma() {
 }
 
 case_readonly_image_can_be_read() {
-    [ "$(id -u)" -ne 0 ] || skip 'root may write to every file'
     volume
     chmod a-w vol.hf
     expect 0 ls vol.hf:/
-    expect 1 mkdir vol.hf:/d
+    [ "$(id -u)" -eq 0 ] || expect 1 mkdir vol.hf:/d # root may write to every file
 }
 
 case_names_with_invalid_utf8() {
