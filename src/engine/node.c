@@ -144,11 +144,25 @@ void node_move_tail(u8 *from, u32 first, u8 *to)
         node_remove(from, node_count(from) - 1);
 }
 
+// Mark the bytes of a record. False when another one has some of them: it would change with this one.
+static bool claim(u64 *taken, u32 at, u32 len)
+{
+    for (u32 end = at + len, n; at < end; at += n) {
+        n = MIN(end - at, 64 - at % 64);
+        u64 mask = (n == 64 ? ~0ull : (1ull << n) - 1) << at % 64;
+        if (taken[at / 64] & mask)
+            return false;
+        taken[at / 64] |= mask;
+    }
+    return true;
+}
+
 bool node_check(const u8 *data, u32 level)
 {
     const struct raw_page *h = head_of(data);
     u32 count = node_count(data), heap = from_le16(h->heap), gaps = from_le16(h->gaps);
     u32 bytes = 0;
+    u64 taken[PAGE_SIZE / 64] = {0};
     if (HEAD + count * SLOT > heap || heap > PAGE_SIZE || (level > 0 && count == 0))
         return false;
     for (u32 i = 0; i < count; i++) {
@@ -160,7 +174,10 @@ bool node_check(const u8 *data, u32 level)
             return false;
         if (level > 0 && value_len != sizeof(struct raw_ptr))
             return false;
-        if ((key_len == 0) != (level > 0 && i == 0))
+        if ((key_len == 0) != (level > 0 && i == 0) || !claim(taken, at, RECORD + key_len + value_len))
+            return false;
+        // A child as young as the running generation would pass for a page that was not written yet.
+        if (level > 0 && node_child(data, i).birth > from_le64(h->birth))
             return false;
         if (i > 0 && key_compare(node_key(data, i - 1), node_key(data, i)) >= 0)
             return false;
