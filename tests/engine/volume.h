@@ -16,6 +16,13 @@ struct volume {
     u8 scratch[4096];
 };
 
+// Numbers below a limit, the same ones for the same start.
+static inline u32 volume_random(u32 *state, u32 below)
+{
+    *state = *state * 1664525 + 1013904223;
+    return (u32)(((u64)*state * below) >> 32);
+}
+
 static inline void volume_make(struct volume *v, u64 size, u32 cluster, u8 copies, u64 options)
 {
     char spec[64];
