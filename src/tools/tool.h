@@ -83,7 +83,7 @@ void json_add_hex(struct json_object *object, const char *key, const void *data,
 void json_add_stat(struct json_object *object, const struct hf_stat *st);
 
 struct time_text {
-    char text[40];
+    char text[48];
 };
 struct time_text time_text(uint64_t time);        // "2024-02-29T12:00:00.1234567Z"
 const char *attributes_text(uint32_t attributes); // "d-ra--i-"; static
