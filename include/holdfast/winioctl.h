@@ -86,8 +86,7 @@ enum hf_control_code { HF_CONTROL_CODES(HF_CODE_ENUM) HF_CODE_LIST_END };
 #define HF_LAYOUT(expr) _Static_assert(expr, #expr)
 #endif
 
-// --- integrity (spec/integrity.md 2)
-// ---------------------------------------------------------------------------
+// --- integrity (spec/integrity.md 2) -------------------------------------------------------------
 
 #define CHECKSUM_TYPE_NONE              0x0000
 #define CHECKSUM_TYPE_CRC32             0x0001
@@ -123,8 +122,7 @@ typedef struct _FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX {
 } FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX, *PFSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX;
 HF_LAYOUT(sizeof(FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX) == 16);
 
-// --- reparse points (spec/reparse.md 2)
-// ------------------------------------------------------------------------
+// --- reparse points (spec/reparse.md 2) ----------------------------------------------------------
 
 #define MAXIMUM_REPARSE_DATA_BUFFER_SIZE 16384
 
@@ -213,8 +211,7 @@ typedef struct _REPARSE_DATA_BUFFER_EX {
 HF_LAYOUT(sizeof(REPARSE_DATA_BUFFER_EX) == 64);
 HF_LAYOUT(offsetof(REPARSE_DATA_BUFFER_EX, u) == 32);
 
-// --- storage (spec/storage.md 1.2)
-// -----------------------------------------------------------------------------
+// --- storage (spec/storage.md 1.2) ---------------------------------------------------------------
 
 typedef struct _PREVENT_MEDIA_REMOVAL {
     uint8_t PreventMediaRemoval;

@@ -44,8 +44,7 @@ static void use(struct checker *c, u64 unit, u64 units)
             c->uses[u - first]++;
 }
 
-// --- pages
-// -----------------------------------------------------------------------------------------------------------
+// --- pages ---------------------------------------------------------------------------------------
 
 // Both copies of a page as they are on the medium.
 static void check_copies(struct checker *c, const struct ptr *ptr, enum page_kind kind, u32 level)
@@ -119,8 +118,7 @@ static void check_supers(struct checker *c)
     }
 }
 
-// --- file data
-// -----------------------------------------------------------------------------------------------------------
+// --- file data -----------------------------------------------------------------------------------
 
 static void check_data(struct checker *c, u64 file, const struct extent *e)
 {
@@ -183,8 +181,7 @@ static void check_stream(struct checker *c, u64 file, const struct raw_stream *r
         report_record(c, file, "a stream has unknown flags");
 }
 
-// --- records
-// -----------------------------------------------------------------------------------------------------------
+// --- records -------------------------------------------------------------------------------------
 
 static void check_inode(struct checker *c, u64 id, struct slice value)
 {
@@ -308,8 +305,7 @@ static void walk_tree(struct checker *c, const struct ptr *ptr, u32 level)
         c->options->progress(c->options->context, c->totals);
 }
 
-// --- space
-// -----------------------------------------------------------------------------------------------------------
+// --- space ---------------------------------------------------------------------------------------
 
 // What a unit is by the counts and by the map.
 enum { UNIT_FINE, UNIT_LOST, UNIT_IN_USE, UNIT_TWICE };

@@ -30,8 +30,7 @@ struct store;
 struct txn;
 struct stream;
 
-// --- volumes
-// -------------------------------------------------------------------------------------------------------
+// --- volumes -------------------------------------------------------------------------------------
 
 // Volume options, chosen at format, kept in the superblock (docs/FORMAT.md).
 enum store_option {
@@ -124,8 +123,7 @@ struct store_event {
 typedef void store_event_fn(void *context, const struct store_event *event);
 void store_listen(struct store *s, store_event_fn *fn, void *context);
 
-// --- transactions
-// --------------------------------------------------------------------------------------------------
+// --- transactions --------------------------------------------------------------------------------
 
 enum txn_kind {
     TXN_NORMAL,
@@ -137,8 +135,7 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out);
 nt_status txn_end(struct txn *t, nt_status status);
 struct store *txn_store(struct txn *t);
 
-// --- objects
-// -------------------------------------------------------------------------------------------------------
+// --- objects -------------------------------------------------------------------------------------
 
 enum { OBJECT_ROOT = 16 }; // id of the root directory; ids are never used again
 
@@ -209,8 +206,7 @@ nt_status reparse_delete(struct txn *t, u64 id);
 // Objects with reparse points by (tag, id); start with 0, 0. NO_MORE_FILES.
 nt_status reparse_next(struct store *s, u32 *tag, u64 *id);
 
-// --- streams
-// -------------------------------------------------------------------------------------------------------
+// --- streams -------------------------------------------------------------------------------------
 
 // The data of a file: the default stream (empty name) or a named one. Keep exactly one open struct stream for
 // each.
@@ -262,8 +258,7 @@ nt_status stream_reload(struct stream *m);
 // Continue on another store object of the same volume.
 void stream_attach(struct stream *m, struct store *s);
 
-// --- whole volume
-// --------------------------------------------------------------------------------------------------
+// --- whole volume --------------------------------------------------------------------------------
 
 enum check_finding_kind {
     CHECK_PAGE,       // a metadata page is damaged: offset = device address

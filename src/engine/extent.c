@@ -197,8 +197,7 @@ nt_status extent_trim(struct store *s, u64 data, u64 first, const struct key *st
     return STATUS_SUCCESS;
 }
 
-// --- reference counts
-// ----------------------------------------------------------------------------------------------------------
+// --- reference counts ----------------------------------------------------------------------------
 
 static void refs_key(struct key *key, u64 unit)
 {

@@ -4,8 +4,7 @@
 // does not prove sense.
 #include "engine/store.h"
 
-// --- inodes
-// -----------------------------------------------------------------------------------------------------------
+// --- inodes --------------------------------------------------------------------------------------
 
 static void decode_inode(u64 id, const struct raw_inode *raw, struct inode *inode)
 {
@@ -70,8 +69,7 @@ nt_status inode_put(struct txn *t, const struct inode *inode)
     return tree_patch(t, &key, 0, &raw, offsetof(struct raw_inode, data));
 }
 
-// --- names
-// -----------------------------------------------------------------------------------------------------------
+// --- names ---------------------------------------------------------------------------------------
 
 // The next record of an object and kind behind *key; NO_MORE_FILES after the last.
 static nt_status next_of(struct store *s, struct key *key, u64 object, enum record_kind kind,
@@ -228,8 +226,7 @@ nt_status object_path(struct store *s, u64 id, char *out, size_t size)
     return STATUS_SUCCESS;
 }
 
-// --- named streams
-// -----------------------------------------------------------------------------------------------------------
+// --- named streams -------------------------------------------------------------------------------
 
 nt_status stream_create(struct txn *t, u64 id, struct str name, u16 algorithm)
 {
@@ -293,8 +290,7 @@ nt_status stream_next(struct store *s, u64 id, struct dir_position *position, st
     return STATUS_SUCCESS;
 }
 
-// --- reparse data
-// -----------------------------------------------------------------------------------------------------------
+// --- reparse data --------------------------------------------------------------------------------
 
 nt_status reparse_get(struct store *s, u64 id, u8 *buffer, u32 size, u32 *length)
 {
@@ -384,8 +380,7 @@ nt_status reparse_next(struct store *s, u32 *tag, u64 *id)
     return STATUS_SUCCESS;
 }
 
-// --- orphans
-// -----------------------------------------------------------------------------------------------------------
+// --- orphans -------------------------------------------------------------------------------------
 
 static void orphan_key(struct key *key, u64 id)
 {

@@ -4,8 +4,7 @@
 // same transaction.
 #include "engine/store.h"
 
-// --- sums for a stream that has data
-// -------------------------------------------------------------------------------------------
+// --- sums for a stream that has data -------------------------------------------------------------
 
 static nt_status sums_of(struct store *s, struct extent *e)
 {
@@ -114,8 +113,7 @@ nt_status stream_set_integrity(struct stream *m, u16 algorithm, bool enforcement
     return stream_save_alone(m, &raw);
 }
 
-// --- clones
-// -----------------------------------------------------------------------------------------------------------
+// --- clones --------------------------------------------------------------------------------------
 
 struct clone {
     struct stream *source, *target;

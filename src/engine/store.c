@@ -46,8 +46,7 @@ const struct case_table *store_case_table(struct store *s)
     return s->table;
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------------------------
+// --- life ----------------------------------------------------------------------------------------
 
 static void store_free(struct store *s)
 {
@@ -181,8 +180,7 @@ bool store_abandon(struct store *s)
     return lost;
 }
 
-// --- format
-// -----------------------------------------------------------------------------------------------------------
+// --- format --------------------------------------------------------------------------------------
 
 static nt_status put_case_table(struct txn *t)
 {
@@ -304,8 +302,7 @@ bool store_is_current(struct store *s, const struct store_identity *identity)
     return newest && memcmp(identity->uuid, s->uuid, sizeof s->uuid) == 0;
 }
 
-// --- commit
-// -----------------------------------------------------------------------------------------------------------
+// --- commit --------------------------------------------------------------------------------------
 
 // The state of the generation that was just sealed, as its superblock.
 static void fill_super(struct store *s, struct raw_super *super)
@@ -454,8 +451,7 @@ void store_purge(struct store *s)
     cache_purge(&s->cache);
 }
 
-// --- small things
-// -----------------------------------------------------------------------------------------------------------
+// --- small things --------------------------------------------------------------------------------
 
 void store_get_info(struct store *s, struct store_info *info)
 {

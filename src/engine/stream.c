@@ -7,8 +7,7 @@
 
 enum { CLUSTER_MAX = 65536, WRITE_CHUNK = 1 << 20 };
 
-// --- open, close, state
-// ------------------------------------------------------------------------------------------------------
+// --- open, close, state --------------------------------------------------------------------------
 
 static nt_status load(struct store *s, const struct key *key, struct raw_stream *raw)
 {
@@ -99,8 +98,7 @@ nt_status stream_save_alone(struct stream *m, const struct raw_stream *raw)
     return STATUS_SUCCESS;
 }
 
-// --- reading
-// -----------------------------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 void stream_unit_sum(const struct store *s, const u8 *data, u8 *sum)
 {
@@ -231,8 +229,7 @@ nt_status stream_map(struct stream *m, u64 offset, u64 *device, u64 *len)
     return STATUS_SUCCESS;
 }
 
-// --- writing
-// -----------------------------------------------------------------------------------------------------------
+// --- writing -------------------------------------------------------------------------------------
 
 // One contiguous piece of a write to new clusters.
 struct piece {
@@ -459,8 +456,7 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
     return STATUS_SUCCESS;
 }
 
-// --- size, holes
-// -----------------------------------------------------------------------------------------------------------
+// --- size, holes ---------------------------------------------------------------------------------
 
 // The new end, zeros behind it in a cluster that is cut, and a note for whoever takes away the clusters
 // beyond: one step.

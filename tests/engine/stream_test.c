@@ -134,8 +134,7 @@ static void ends(void **state)
     volume_free(&v);
 }
 
-// --- random work against a model
-// -------------------------------------------------------------------------------------------------
+// --- random work against a model -----------------------------------------------------------------
 
 enum { MODEL = 3 << 20, STREAMS = 3 };
 
