@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// THE table of file-system control codes: a code is a row. What a row says is tested from left to right, the
-// order that the documents ask for: feature, kind of open, sizes, the row's own check of the input, access,
-// write protection; then the handler runs. Codes without a row are INVALID_DEVICE_REQUEST.
+// THE table of file-system control codes: a code is a row. A row is tested in the order that the documents
+// ask for: feature, kind of open, sizes, its own check of the input, access, write protection; then the
+// handler runs. Codes without a row are INVALID_DEVICE_REQUEST.
 #include "fs/request.h"
 
 enum kinds { FILES = 1, DIRECTORIES = 2, VOLUMES = 4, OBJECTS = FILES | DIRECTORIES, ANYTHING = 7 };
@@ -14,13 +14,17 @@ enum row_flags {
 
 typedef nt_status handler(struct vcb *vcb, struct irp *irp);
 
+struct size {
+    u32 least;
+    nt_status otherwise;
+};
+
 struct row {
     u32 code;
-    u64 option; // volume option that turns the code off; 0: none
     enum kinds kinds;
     u32 flags;
-    u32 in_least, out_least;
-    nt_status in_short, out_short;
+    u64 option; // volume option that turns the code off
+    struct size in, out;
     u32 access;     // any one of these; 0: none needed
     handler *check; // may be NULL
     handler *run;
@@ -28,38 +32,37 @@ struct row {
 
 static handler set_sparse, set_zero_data, get_retrieval_pointers;
 
+enum { ANY_WRITE = FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES };
+#define IN(size, status)  .in = {size, STATUS_##status}
+#define OUT(size, status) .out = {size, STATUS_##status}
+
 static const struct row rows[] = {
     // clang-format off
-    {FSCTL_LOCK_VOLUME, 0, VOLUMES, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_lock_volume},
-    {FSCTL_UNLOCK_VOLUME, 0, VOLUMES, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_unlock_volume},
-    {FSCTL_DISMOUNT_VOLUME, 0, VOLUMES, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_dismount},
-    {FSCTL_IS_VOLUME_MOUNTED, 0, ANYTHING, UNLOCKED, 0, 0, 0, 0, 0, NULL, vcb_is_mounted},
-    {FSCTL_GET_RETRIEVAL_POINTERS, 0, FILES, 0,
-        sizeof(HF_STARTING_VCN), sizeof(HF_RETRIEVAL_POINTERS), STATUS_INVALID_PARAMETER, STATUS_BUFFER_TOO_SMALL,
-        0, NULL, get_retrieval_pointers},
-    {FSCTL_SET_SPARSE, 0, FILES, WRITES, 0, 0, 0, 0,
-        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, NULL, set_sparse},
-    {FSCTL_SET_ZERO_DATA, 0, FILES, WRITES, 16, 0, STATUS_INVALID_PARAMETER, 0,
-        FILE_WRITE_DATA, NULL, set_zero_data},
-    {FSCTL_GET_INTEGRITY_INFORMATION, OPTION_NO_INTEGRITY, OBJECTS, 0,
-        0, sizeof(FSCTL_GET_INTEGRITY_INFORMATION_BUFFER), 0, STATUS_INVALID_PARAMETER,
-        0, NULL, integrity_get},
-    {FSCTL_SET_INTEGRITY_INFORMATION, OPTION_NO_INTEGRITY, OBJECTS, WRITES,
-        sizeof(FSCTL_SET_INTEGRITY_INFORMATION_BUFFER), 0, STATUS_INVALID_PARAMETER, 0,
-        0 /* both data rights, by the bits of the code */, integrity_set_check, integrity_set},
-    {FSCTL_SET_INTEGRITY_INFORMATION_EX, OPTION_NO_INTEGRITY, OBJECTS, WRITES,
-        sizeof(FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX), 0, STATUS_INVALID_PARAMETER, 0,
-        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES /* unless OPTION_SETEX_ANY */,
-        integrity_set_ex_check, integrity_set_ex},
-    {FSCTL_SET_REPARSE_POINT, OPTION_NO_REPARSE, OBJECTS, WRITES | NO_OUTPUT, 1, 0, STATUS_INVALID_BUFFER_SIZE, 0,
-        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, reparse_point_set_check, reparse_point_set},
-    {FSCTL_SET_REPARSE_POINT_EX, OPTION_NO_REPARSE, OBJECTS, WRITES | NO_OUTPUT, 1, 0, STATUS_INVALID_BUFFER_SIZE, 0,
-        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, reparse_point_set_ex_check, reparse_point_set_ex},
-    {FSCTL_GET_REPARSE_POINT, OPTION_NO_REPARSE, ANYTHING, 0, 0, 1, 0, STATUS_INVALID_USER_BUFFER,
-        0, reparse_point_get_check, reparse_point_get},
-    {FSCTL_DELETE_REPARSE_POINT, OPTION_NO_REPARSE, OBJECTS, WRITES | NO_OUTPUT,
-        1, 0, STATUS_INVALID_BUFFER_SIZE, 0,
-        FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, reparse_point_delete_check, reparse_point_delete},
+    {FSCTL_LOCK_VOLUME, VOLUMES, UNLOCKED, .run = vcb_lock_volume},
+    {FSCTL_UNLOCK_VOLUME, VOLUMES, UNLOCKED, .run = vcb_unlock_volume},
+    {FSCTL_DISMOUNT_VOLUME, VOLUMES, UNLOCKED, .run = vcb_dismount},
+    {FSCTL_IS_VOLUME_MOUNTED, ANYTHING, UNLOCKED, .run = vcb_is_mounted},
+    {FSCTL_GET_RETRIEVAL_POINTERS, FILES, 0, IN(8, INVALID_PARAMETER), OUT(32, BUFFER_TOO_SMALL),
+        .run = get_retrieval_pointers},
+    {FSCTL_SET_SPARSE, FILES, WRITES, .access = ANY_WRITE, .run = set_sparse},
+    {FSCTL_SET_ZERO_DATA, FILES, WRITES, IN(16, INVALID_PARAMETER), .access = FILE_WRITE_DATA,
+        .run = set_zero_data},
+    {FSCTL_GET_INTEGRITY_INFORMATION, OBJECTS, 0, OPTION_NO_INTEGRITY, OUT(16, INVALID_PARAMETER),
+        .run = integrity_get},
+    // Both data rights, by the bits of the code: whoever decodes it has asked for them.
+    {FSCTL_SET_INTEGRITY_INFORMATION, OBJECTS, WRITES, OPTION_NO_INTEGRITY, IN(8, INVALID_PARAMETER),
+        .check = integrity_set_check, .run = integrity_set},
+    // Needs no right at all on a volume with OPTION_SETEX_ANY.
+    {FSCTL_SET_INTEGRITY_INFORMATION_EX, OBJECTS, WRITES, OPTION_NO_INTEGRITY, IN(16, INVALID_PARAMETER),
+        .access = ANY_WRITE, .check = integrity_set_ex_check, .run = integrity_set_ex},
+    {FSCTL_SET_REPARSE_POINT, OBJECTS, WRITES | NO_OUTPUT, OPTION_NO_REPARSE, IN(1, INVALID_BUFFER_SIZE),
+        .access = ANY_WRITE, .check = reparse_point_set_check, .run = reparse_point_set},
+    {FSCTL_SET_REPARSE_POINT_EX, OBJECTS, WRITES | NO_OUTPUT, OPTION_NO_REPARSE, IN(1, INVALID_BUFFER_SIZE),
+        .access = ANY_WRITE, .check = reparse_point_set_ex_check, .run = reparse_point_set_ex},
+    {FSCTL_GET_REPARSE_POINT, ANYTHING, 0, OPTION_NO_REPARSE, OUT(1, INVALID_USER_BUFFER),
+        .check = reparse_point_get_check, .run = reparse_point_get},
+    {FSCTL_DELETE_REPARSE_POINT, OBJECTS, WRITES | NO_OUTPUT, OPTION_NO_REPARSE, IN(1, INVALID_BUFFER_SIZE),
+        .access = ANY_WRITE, .check = reparse_point_delete_check, .run = reparse_point_delete},
     // clang-format on
 };
 
@@ -93,12 +96,12 @@ static nt_status run(const struct row *row, struct vcb *vcb, struct irp *irp)
         return STATUS_INVALID_DEVICE_REQUEST;
     if (!(row->kinds & kind_of(irp_ccb(irp))))
         return STATUS_INVALID_PARAMETER;
-    if (in < row->in_least)
-        return row->in_short;
+    if (in < row->in.least)
+        return row->in.otherwise;
     if (row->flags & NO_OUTPUT && irp->p.control.out_length)
         return STATUS_INVALID_PARAMETER;
-    if (out < row->out_least)
-        return row->out_short;
+    if (out < row->out.least)
+        return row->out.otherwise;
     if (row->check)
         TRY(row->check(vcb, irp));
     if (!may(row, vcb, irp))

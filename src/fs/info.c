@@ -406,8 +406,7 @@ nt_status fs_query_information(struct vcb *vcb, struct irp *irp)
     return STATUS_INVALID_INFO_CLASS;
 }
 
-// --- set
-// ----------------------------------------------------------------------------------------------------
+// --- set -----------------------------------------------------------------------------------------
 
 // 0 leaves the time, -1 ends its automatic updates through this handle, and so does setting it.
 static nt_status check_time(i64 t)

@@ -197,12 +197,12 @@ static void the_volume_handle_reads_the_medium(void **state)
 {
     (void)state;
     struct file_object f;
-    static u8 data[4096], zero[4096];
+    static u8 data[256 * KIB], zero[256 * KIB];
     u64 done;
     assert_ok(volume_open(&v, &f, NULL, FILE_READ_DATA | FILE_WRITE_DATA, FILE_OPEN, 0));
     assert_ok(volume_read(&f, 0, data, sizeof data, &done));
     assert_int_equal(done, sizeof data);
-    assert_memory_not_equal(data, zero, sizeof data); // the superblock is there
+    assert_memory_not_equal(data, zero, sizeof data); // the superblocks are there
     assert_status(volume_write(&f, 0, data, sizeof data), STATUS_ACCESS_DENIED);
     assert_ok(volume_fsctl(&f, FSCTL_LOCK_VOLUME, NULL, 0, NULL, 0, NULL));
     assert_ok(volume_write(&f, 0, data, sizeof data));
@@ -210,8 +210,7 @@ static void the_volume_handle_reads_the_medium(void **state)
     assert_ok(volume_close(&f));
 }
 
-// --- an image file that is damaged behind the volume's back, or read-only
-// ------------------------------------
+// --- an image file that is damaged behind the volume's back, or read-only ------------------------
 
 static void attach_image(struct volume *image, const char *path, u32 flags)
 {

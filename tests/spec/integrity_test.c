@@ -140,8 +140,7 @@ static nt_status set_raw(hf_handle h, uint32_t code, const void *in, size_t leng
     return hf_ioctl(h, code, in, length, NULL, 0, &done);
 }
 
-// --- 5.1 GET
-// ------------------------------------------------------------------------------------------------
+// --- 5.1 GET -------------------------------------------------------------------------------------
 
 static void integrity_001_002_get(void **state)
 {
@@ -318,8 +317,7 @@ static void integrity_017_086_feature_off(void **state)
     assert_ok(hf_close(h));
 }
 
-// --- 5.2 SET: input checks
-// ---------------------------------------------------------------------------------------
+// --- 5.2 SET: input checks -----------------------------------------------------------------------
 
 static void integrity_018_019_short_input(void **state)
 {
@@ -391,8 +389,7 @@ static void integrity_028_029_030_off_needs_an_algorithm(void **state)
     }
 }
 
-// --- 5.3 SET: effects
-// --------------------------------------------------------------------------------------------
+// --- 5.3 SET: effects ----------------------------------------------------------------------------
 
 static void integrity_033_034_035_set_and_keep(void **state)
 {
@@ -535,8 +532,7 @@ static void integrity_057_058_both_data_rights(void **state)
     assert_int_equal(hf_status_to_win32(STATUS_ACCESS_DENIED), 5);
 }
 
-// --- 5.5 SET_EX
-// -------------------------------------------------------------------------------------------------
+// --- 5.5 SET_EX ----------------------------------------------------------------------------------
 
 static void integrity_069_070_ex(void **state)
 {
@@ -619,8 +615,7 @@ static void integrity_082_ex_needs_a_right(void **state)
     expect(f, chosen, 0);
 }
 
-// --- 5.6 attributes, inheritance, rename
-// -------------------------------------------------------------------------
+// --- 5.6 attributes, inheritance, rename ---------------------------------------------------------
 
 static void integrity_085_create_with_the_attribute(void **state)
 {
@@ -760,8 +755,7 @@ static void integrity_103_listings_do_not_show_it(void **state)
     assert_ok(hf_close(root));
 }
 
-// --- 5.7 data path
-// -----------------------------------------------------------------------------------------------
+// --- 5.7 data path -------------------------------------------------------------------------------
 
 enum { KB = 1024, DATA = 128 * KB };
 static uint8_t pattern[DATA], back[DATA];

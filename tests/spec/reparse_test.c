@@ -36,8 +36,7 @@ static int teardown(void **state)
     return 0;
 }
 
-// --- A: codes and buffers
-// -------------------------------------------------------------------------------------
+// --- A: codes and buffers ------------------------------------------------------------------------
 
 static void RP_001_002_codes_and_layouts(void **state)
 {
@@ -186,8 +185,7 @@ static void RP_025_to_028_what_is_opaque(void **state)
     expect(d, ms(TAG_A, "x", 1));
 }
 
-// --- B: access, state, volume
-// ---------------------------------------------------------------------------------
+// --- B: access, state, volume --------------------------------------------------------------------
 
 static void RP_030_031_032_rights(void **state)
 {
@@ -333,8 +331,7 @@ static void RP_048_062_other_handles_see_it(void **state)
     assert_ok(hf_close(other));
 }
 
-// --- C: an existing reparse point
-// -----------------------------------------------------------------------------
+// --- C: an existing reparse point ----------------------------------------------------------------
 
 static void RP_050_to_054_existing(void **state)
 {
@@ -357,8 +354,7 @@ static void RP_050_to_054_existing(void **state)
     assert_int_equal(hf_status_to_win32(STATUS_IO_REPARSE_TAG_MISMATCH), 4394);
 }
 
-// --- D: effects
-// -----------------------------------------------------------------------------------------------
+// --- D: effects ----------------------------------------------------------------------------------
 
 static FILE_BASIC_INFORMATION basic_of(hf_handle h)
 {
@@ -485,8 +481,7 @@ static void a_remount_keeps_the_bytes(void **state)
     expect(d, mount_point("\\??\\X:\\f"));
 }
 
-// --- E: GET
-// -----------------------------------------------------------------------------------------------------
+// --- E: GET --------------------------------------------------------------------------------------
 
 static void RP_080_081_nothing_there(void **state)
 {
@@ -562,8 +557,7 @@ static void RP_087_088_089_get_details(void **state)
     assert_int_equal(flags & ~0x30000000u, SYMLINK_FLAG_RELATIVE);
 }
 
-// --- F: DELETE
-// --------------------------------------------------------------------------------------------------
+// --- F: DELETE -----------------------------------------------------------------------------------
 
 static void RP_100_to_105_mount_point(void **state)
 {
@@ -636,8 +630,7 @@ static void RP_111_to_114_delete_details(void **state)
     spec_put("X:\\d\\child", "");
 }
 
-// --- G: SET_EX (documentation only)
-// -----------------------------------------------------------------------------
+// --- G: SET_EX (documentation only) --------------------------------------------------------------
 
 static nt_status set_ex(hf_handle h, uint32_t flags, uint32_t existing, uint8_t id, struct buffer b)
 {
@@ -694,8 +687,7 @@ static void set_ex_checks_its_input(void **state)
     assert_status(set_ex(f, 0, TAG_A, 0, mount_point("x")), STATUS_NOT_A_DIRECTORY);
 }
 
-// --- L: enumeration
-// ---------------------------------------------------------------------------------------------
+// --- L: enumeration ------------------------------------------------------------------------------
 
 static void list_one(uint32_t class_, void *out, size_t size)
 {

@@ -41,8 +41,7 @@ static nt_status create(const char *name, uint32_t disposition, uint32_t options
     return status;
 }
 
-// --- H: nobody handles the tag
-// ----------------------------------------------------------------------------------
+// --- H: nobody handles the tag -------------------------------------------------------------------
 
 static void RP_130_131_unknown_tags(void **state)
 {
@@ -100,8 +99,7 @@ static void RP_134_overwrite(void **state)
     assert_ok(hf_close(h));
 }
 
-// --- I: mount points
-// ----------------------------------------------------------------------------------------------
+// --- I: mount points -----------------------------------------------------------------------------
 
 static void RP_140_to_144_mount_point_targets(void **state)
 {
@@ -226,8 +224,7 @@ static void RP_151_a_link_as_root(void **state)
     assert_ok(hf_close(root));
 }
 
-// --- J: symbolic links
-// ------------------------------------------------------------------------------------------
+// --- J: symbolic links ---------------------------------------------------------------------------
 
 static const struct row {
     int number;

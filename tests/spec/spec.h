@@ -144,7 +144,7 @@ static inline void spec_flip(uint64_t offset)
 // The same for a byte of a file: locate, detach, flip, attach.
 static inline void spec_rot(const char *name, uint64_t offset, uint32_t cluster)
 {
-    hf_handle h = spec_open(name, FILE_READ_DATA, FILE_OPEN, FILE_OPEN_REPARSE_POINT);
+    hf_handle h = spec_open(name, READ_WRITE, FILE_OPEN, FILE_OPEN_REPARSE_POINT);
     uint64_t at = spec_locate(h, offset, cluster);
     assert_ok(hf_close(h));
     spec_detach();
