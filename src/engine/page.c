@@ -135,12 +135,18 @@ static void publish(struct cache *c, struct page *p, u32 pins, enum page_state s
     *bucket = p;
 }
 
-struct page *page_find(struct store *s, const struct ptr *ptr)
+// Damaged pointers may name one page as two things.
+static bool is_kind(const struct page *p, enum page_kind kind, u32 level)
+{
+    return page_head(p)->kind == kind && page_head(p)->level == level;
+}
+
+struct page *page_find(struct store *s, const struct ptr *ptr, enum page_kind kind, u32 level)
 {
     struct cache *c = &s->cache;
     SCOPE_LOCK(stripe_of(c, ptr->addr[0]));
     struct page *p = lookup(c, ptr->addr[0], ptr->birth);
-    if (!p || atomic_load(&p->state) != PAGE_VALID)
+    if (!p || atomic_load(&p->state) != PAGE_VALID || !is_kind(p, kind, level))
         return NULL;
     atomic_fetch_add(&p->pins, 1);
     if (!atomic_load_explicit(&p->referenced, memory_order_relaxed))
@@ -148,21 +154,25 @@ struct page *page_find(struct store *s, const struct ptr *ptr)
     return p;
 }
 
+static bool in_volume(const struct store *s, u64 addr)
+{
+    return is_aligned(addr, PAGE_SIZE) && addr >= SUPER_AREA && addr <= s->units * s->unit - PAGE_SIZE;
+}
+
 nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
                          u8 *data)
 {
     const struct raw_page *h = (const struct raw_page *)data;
-    u64 addr = ptr->addr[copy];
-    if (!is_aligned(addr, PAGE_SIZE) || addr + PAGE_SIZE > s->units * s->unit)
+    if (!in_volume(s, ptr->addr[0]) || (s->copies == 2 ? !in_volume(s, ptr->addr[1]) : ptr->addr[1] != 0))
         return STATUS_DISK_CORRUPT_ERROR;
-    TRY(blk_pread(s->blk, data, PAGE_SIZE, addr, NULL));
+    TRY(blk_pread(s->blk, data, PAGE_SIZE, ptr->addr[copy], NULL));
     atomic_fetch_add_explicit(&s->pages_read, 1, memory_order_relaxed);
     bool good = sum_crc64(data, PAGE_SIZE) == ptr->sum && from_le32(h->magic) == PAGE_MAGIC &&
                 h->kind == kind && h->level == level && from_le64(h->addr[0]) == ptr->addr[0] &&
                 from_le64(h->addr[1]) == ptr->addr[1] && from_le64(h->birth) == ptr->birth &&
                 memcmp(h->volume, s->uuid, sizeof h->volume) == 0;
-    if (good && kind == PAGE_TREE)
-        good = node_check(data, level);
+    if (good)
+        good = kind == PAGE_TREE ? node_check(data, level) : space_check(data, level);
     return good ? STATUS_SUCCESS : STATUS_DISK_CORRUPT_ERROR;
 }
 
@@ -217,6 +227,10 @@ nt_status page_get(struct store *s, const struct ptr *ptr, enum page_kind kind, 
         if (atomic_load(&p->state) == PAGE_VALID) {
             if (fresh)
                 frame_free(c, fresh);
+            if (!is_kind(p, kind, level)) {
+                page_put(p);
+                return STATUS_DISK_CORRUPT_ERROR;
+            }
             atomic_store_explicit(&p->referenced, true, memory_order_relaxed);
             atomic_fetch_add_explicit(&c->hits, 1, memory_order_relaxed);
             *out = p;

@@ -12,8 +12,7 @@ enum {
 };
 #define GROUP_STARTS 0x1111111111111111ull
 
-// --- geometry
-// -----------------------------------------------------------------------------------------------------------
+// --- geometry ------------------------------------------------------------------------------------
 
 static u64 span(u32 level) // regions that a page of this level covers
 {
@@ -98,12 +97,24 @@ void space_encode(const struct space_ptr *p, struct raw_space_ptr *raw)
                                   .slot = p->slot};
 }
 
-// --- pages
-// -----------------------------------------------------------------------------------------------------------
+// --- pages ---------------------------------------------------------------------------------------
 
 static struct raw_space_ptr *child_at(struct page *p, u32 i)
 {
     return (struct raw_space_ptr *)(p->data + BITMAP) + i;
+}
+
+bool space_check(const u8 *data, u32 level)
+{
+    const struct raw_page *head = (const struct raw_page *)data;
+    const struct raw_space_ptr *child = (const struct raw_space_ptr *)(data + BITMAP);
+    u32 count = level > 0 ? from_le16(head->count) : 0;
+    if (count > SPACE_FANOUT)
+        return false;
+    for (u32 i = 0; i < count; i++)
+        if (from_le64(child[i].birth) > from_le64(head->birth))
+            return false;
+    return true;
 }
 
 static u64 word(const struct page *leaf, u32 w)
@@ -249,8 +260,7 @@ static void account(struct store *s, struct space_path *path, i64 free, i64 grou
     }
 }
 
-// --- held units
-// -----------------------------------------------------------------------------------------------------------
+// --- held units ----------------------------------------------------------------------------------
 
 static struct held *held_find(struct held_set *set, u64 region)
 {
@@ -323,8 +333,7 @@ static void count_groups(const struct region *r, u64 bit, u64 count, u64 *now, u
     }
 }
 
-// --- allocation
-// -----------------------------------------------------------------------------------------------------------
+// --- allocation ----------------------------------------------------------------------------------
 
 struct want {
     u64 units;   // at most
@@ -547,8 +556,7 @@ nt_status space_alloc_page(struct store *s, u64 addr[2])
     return STATUS_SUCCESS;
 }
 
-// --- freeing
-// -----------------------------------------------------------------------------------------------------------
+// --- freeing -------------------------------------------------------------------------------------
 
 static void hold(struct held *h, struct held_set *set, u64 bit, u64 count)
 {
@@ -633,8 +641,7 @@ nt_status space_bitmap(struct store *s, u64 region, u64 *bits)
     return STATUS_SUCCESS;
 }
 
-// --- commit
-// -----------------------------------------------------------------------------------------------------------
+// --- commit --------------------------------------------------------------------------------------
 
 static u64 seal(struct store *s, struct page *page, u32 level, u64 index)
 {
@@ -643,7 +650,7 @@ static u64 seal(struct store *s, struct page *page, u32 level, u64 index)
         if (child.birth != s->generation)
             continue;
         struct ptr ptr = space_page_ptr(s, level - 1, index * SPACE_FANOUT + i, &child);
-        struct page *p = page_find(s, &ptr);
+        struct page *p = page_find(s, &ptr, PAGE_SPACE, level - 1);
         ASSERT(p);
         child.sum = seal(s, p, level - 1, index * SPACE_FANOUT + i);
         page_put(p);
@@ -658,7 +665,7 @@ void space_seal(struct store *s)
     SCOPE_LOCK(&sp->mutex);
     if (sp->root.birth == s->generation) {
         struct ptr ptr = space_page_ptr(s, sp->level, 0, &sp->root);
-        struct page *root = page_find(s, &ptr);
+        struct page *root = page_find(s, &ptr, PAGE_SPACE, sp->level);
         ASSERT(root);
         sp->root.sum = seal(s, root, sp->level, 0);
         page_put(root);

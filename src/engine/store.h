@@ -17,8 +17,7 @@
 #include "engine/engine.h"
 #include "engine/format.h"
 
-// --- page.c
-// ----------------------------------------------------------------------------------------------------------
+// --- page.c --------------------------------------------------------------------------------------
 
 // A page pointer in memory.
 struct ptr {
@@ -69,8 +68,9 @@ void cache_destroy(struct cache *c);
 // The page of a pointer, pinned. Reads and checks it when it is not there, repairing a bad copy from a good
 // one.
 nt_status page_get(struct store *s, const struct ptr *ptr, enum page_kind kind, u32 level, struct page **out);
-struct page *page_find(struct store *s, const struct ptr *ptr); // only if cached and valid, pinned; else NULL
-void page_put(struct page *p);                                  // NULL is allowed
+// Only if it is cached and valid: pinned, else NULL.
+struct page *page_find(struct store *s, const struct ptr *ptr, enum page_kind kind, u32 level);
+void page_put(struct page *p); // NULL is allowed
 // A new dirty page at the given addresses, pinned, its head filled in.
 nt_status page_new(struct store *s, const u64 addr[2], enum page_kind kind, u32 level, struct page **out);
 // The page is no longer part of the volume: forget it. Takes over the caller's pin.
@@ -90,8 +90,7 @@ static inline struct raw_page *page_head(const struct page *p)
 nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
                          u8 *data);
 
-// --- node.c: records in one tree page; data is the whole page
-// ------------------------------------------------------------
+// --- node.c: records in one tree page; data is the whole page ------------------------------------
 
 struct slice {
     const u8 *p;
@@ -116,8 +115,7 @@ struct ptr node_child(const u8 *data, u32 i);
 void node_set_child(u8 *data, u32 i, const struct ptr *child);
 void ptr_encode(const struct ptr *ptr, struct raw_ptr *raw);
 
-// --- tree.c
-// -----------------------------------------------------------------------------------------------------------
+// --- tree.c --------------------------------------------------------------------------------------
 
 struct key {
     u16 len;
@@ -153,8 +151,7 @@ struct tree {
     u32 level;
 };
 
-// --- space.c
-// -----------------------------------------------------------------------------------------------------------
+// --- space.c -------------------------------------------------------------------------------------
 
 struct space_ptr {
     u64 birth, sum, free, groups;
@@ -213,9 +210,9 @@ u64 space_avail_clusters(struct store *s, u64 reserve_pages);
 void space_seal(struct store *s);    // like tree_seal; what is held now belongs to this commit
 void space_durable(struct store *s); // the commit is durable: what it held is free
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits); // a copy of a region's bitmap, for check.c
+bool space_check(const u8 *data, u32 level);                    // hostile bytes in, yes or no out
 
-// --- txn.c
-// -----------------------------------------------------------------------------------------------------------
+// --- txn.c ---------------------------------------------------------------------------------------
 
 struct txn_piece {
     u64 unit, units;
@@ -239,8 +236,7 @@ nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now);
 void txn_hold_refs(struct txn *t);
 void txn_pool_destroy(struct store *s);
 
-// --- store.c
-// -----------------------------------------------------------------------------------------------------------
+// --- store.c -------------------------------------------------------------------------------------
 
 struct store {
     struct blk *blk;
@@ -298,8 +294,7 @@ static inline u64 store_reserve(const struct store *s)
     return MIN(MAX(s->units * s->unit / PAGE_SIZE / 64, 2ull * TXN_PAGES * s->copies), 4096ull);
 }
 
-// --- super.c
-// -----------------------------------------------------------------------------------------------------------
+// --- super.c -------------------------------------------------------------------------------------
 
 // The newest valid superblock. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR, VOLUME_NOT_UPGRADED.
 nt_status super_read(struct blk *b, struct raw_super *super);
@@ -309,8 +304,7 @@ nt_status super_erase(struct blk *b, u64 mirror_gap);
 bool super_check(const struct raw_super *super); // hostile bytes in, yes or no out
 u64 super_place(const struct raw_super *super, u32 slot, u32 copy);
 
-// --- object.c
-// -----------------------------------------------------------------------------------------------------------
+// --- object.c ------------------------------------------------------------------------------------
 
 // The record that holds a stream's raw_stream: the inode for the default stream (at offsetof data), else its
 // own.
@@ -326,8 +320,7 @@ nt_status orphan_remove(struct txn *t, u64 id);
 nt_status orphan_finish(struct store *s,
                         const struct record *record); // what a crash left of a reap or a trim
 
-// --- extent.c: the mapping of one stream's data object
-// ------------------------------------------------------------------------
+// --- extent.c: the mapping of one stream's data object -------------------------------------------
 
 struct extent {
     u64 first; // cluster in the stream
@@ -355,8 +348,7 @@ nt_status refs_add(struct txn *t, u64 unit, u64 units);
 nt_status refs_drop(struct txn *t, u64 unit, u64 units); // frees what nothing uses any more
 nt_status refs_count(struct store *s, u64 unit, u64 units, u32 *count, u64 *run); // of unit; run: units alike
 
-// --- stream.c
-// -----------------------------------------------------------------------------------------------------------
+// --- stream.c ------------------------------------------------------------------------------------
 
 struct stream {
     struct store *store;

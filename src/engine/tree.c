@@ -37,8 +37,7 @@ static void key_set(struct key *k, struct slice from)
     k->len = (u16)from.len;
 }
 
-// --- readers
-// -----------------------------------------------------------------------------------------------------------
+// --- readers -------------------------------------------------------------------------------------
 
 // The child in which a search goes on.
 static u32 child_index(const u8 *data, struct slice key, enum tree_match match)
@@ -90,7 +89,7 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
     struct ptr ptr = s->tree.root;
     u32 level = s->tree.level;
     for (;; level--) {
-        struct page *child = page_find(s, &ptr);
+        struct page *child = page_find(s, &ptr, PAGE_TREE, level);
         if (child) {
             pthread_rwlock_rdlock(&child->latch);
             if (atomic_load_explicit(&child->bad_copies, memory_order_relaxed))
@@ -167,8 +166,7 @@ nt_status tree_find(struct store *s, const struct key *key, enum tree_match matc
     }
 }
 
-// --- writers
-// -----------------------------------------------------------------------------------------------------------
+// --- writers -------------------------------------------------------------------------------------
 
 // The way from the root to a leaf. page[0] is the leaf; slot[n] is the child taken in page[n].
 struct path {
@@ -192,7 +190,7 @@ static nt_status path_lock(struct store *s, const struct key *key, struct path *
         struct ptr ptr = s->tree.root;
         u32 level = path->top = s->tree.level;
         memset(path->page, 0, sizeof path->page);
-        while ((path->page[level] = page_find(s, &ptr)) && level > 0) {
+        while ((path->page[level] = page_find(s, &ptr, PAGE_TREE, level)) && level > 0) {
             path->slot[level] = child_index(path->page[level]->data, key_slice(key), TREE_EQUAL);
             ptr = node_child(path->page[level]->data, path->slot[level]);
             level--;
@@ -520,8 +518,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
     return status;
 }
 
-// --- sealing
-// -----------------------------------------------------------------------------------------------------------
+// --- sealing -------------------------------------------------------------------------------------
 
 // Checksums of a dirty page's dirty children first, then its own.
 static u64 seal(struct store *s, struct page *page, u32 level)
@@ -530,7 +527,7 @@ static u64 seal(struct store *s, struct page *page, u32 level)
         struct ptr child = node_child(page->data, i);
         if (child.birth != s->generation)
             continue;
-        struct page *p = page_find(s, &child);
+        struct page *p = page_find(s, &child, PAGE_TREE, level - 1);
         ASSERT(p);
         child.sum = seal(s, p, level - 1);
         page_put(p);
@@ -544,7 +541,7 @@ void tree_seal(struct store *s)
 {
     if (s->tree.root.birth != s->generation)
         return;
-    struct page *root = page_find(s, &s->tree.root);
+    struct page *root = page_find(s, &s->tree.root, PAGE_TREE, s->tree.level);
     ASSERT(root);
     u64 sum = seal(s, root, s->tree.level);
     page_put(root);
