@@ -76,7 +76,7 @@ def make(name, options):
     holdfast('mkdir', f'{image}:/folder', f'{image}:/folder/empty')
     holdfast('put', '-', f'{image}:/empty', data=b'')
     holdfast('put', '-', f'{image}:/small.txt', data=b'a small file\n')
-    holdfast('put', '-', f'{image}:/folder/big.bin', data=b''.join(b'%07d\n' % n for n in range(40000)))
+    holdfast('put', '-', f'{image}:/folder/big.bin', data=b''.join(b'%07d\n' % n for n in range(12000)))
     holdfast('put', '--stream', 'named', '-', f'{image}:/small.txt', data=b'a named stream\n')
     holdfast('put', '-', f'{image}:/Grüße – 日本語.txt', data='Grüße\n'.encode())
     holdfast('ln', f'{image}:/small.txt', f'{image}:/folder/hard link')
@@ -84,7 +84,7 @@ def make(name, options):
     holdfast('put', '-', f'{image}:/foreign', data=b'')
     foreign = '34120000' + '0500' + '0000' + '00112233445566778899aabbccddeeff' + '68656c6c6f'
     holdfast('reparse', 'set', '--hex', foreign, f'{image}:/foreign')
-    for number in range(300):
+    for number in range(60):
         holdfast('put', '-', f'{image}:/folder/many {number:03}', data=b'%d\n' % number)
     facts = describe(image)
     with open(image, 'rb') as source, open(image + '.gz', 'wb') as target:
