@@ -4,6 +4,7 @@
 #include "handle/handle.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 // hf_handle:  generation | slot (20 bits) | 00        multiples of 4, below 2^53, never 0
 // state:      generation (31 bits) << 32 | OPEN | references; the open handle itself is one reference
@@ -300,7 +301,7 @@ void handle_close_all(void)
         struct handle *handle = slot_at(index);
         atomic_store(&handle->closing, true);
         u64 state = atomic_load(&handle->state);
-        if ((state & OPEN) && (state & REFERENCES) == 1 &&
+        if ((state & OPEN) && handle->entry->owner == getpid() && (state & REFERENCES) == 1 &&
             atomic_compare_exchange_strong(&handle->state, &state, state & ~(OPEN | REFERENCES)))
             slot_finish(handle);
     }

@@ -13,6 +13,8 @@
 #ifndef HANDLE_HANDLE_H
 #define HANDLE_HANDLE_H
 
+#include <sys/types.h>
+
 #include <holdfast/holdfast.h>
 
 #include "device/device.h"
@@ -26,8 +28,9 @@ struct drive_entry {
     enum drive_kind kind;
     u32 number;
     struct device *device;
-    u32 users; // handles, and calls that are under way
-    bool busy; // being detached or formatted: nobody new
+    u32 users;   // handles, and calls that are under way
+    bool busy;   // being detached or formatted: nobody new
+    pid_t owner; // the process that attached it: a fork's child must not commit it at its exit
 };
 
 // The device called name ("X:", "CdRom0", case-insensitive), counted until entry_put. OBJECT_PATH_NOT_FOUND
@@ -105,7 +108,7 @@ struct handle {
 // A reference that keeps the handle's file object; INVALID_HANDLE.
 nt_status handle_get(hf_handle h, struct handle **out);
 void handle_put(struct handle *handle);
-// Close what is still open, except handles that are in use this moment: process exit.
+// Close what this process still has open, except handles that are in use this moment: process exit.
 void handle_close_all(void);
 u32 access_map(u32 access); // GENERIC_* into what they mean for files
 

@@ -11,7 +11,6 @@
 
 static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct drive_entry *table; // in the order of attaching
-static pid_t owner;               // the process that attached: a fork's child must not commit at its exit
 
 static const char *const kind_names[] = {
     [DRIVE_DISK] = "PhysicalDrive", [DRIVE_CDROM] = "CdRom", [DRIVE_TAPE] = "Tape"};
@@ -195,12 +194,12 @@ nt_status spec_parse(const char *text, struct spec *spec)
     return STATUS_SUCCESS;
 }
 
-// The next device that nobody else is detaching or formatting; it stays busy.
+// The next device of this process that nobody else is detaching or formatting; it stays busy.
 static struct drive_entry *entry_take_idle(void)
 {
     SCOPE_LOCK(&table_mutex);
     for (struct drive_entry *entry = table; entry; entry = entry->next) {
-        if (entry->busy)
+        if (entry->busy || entry->owner != getpid())
             continue;
         entry->busy = true;
         return entry;
@@ -211,8 +210,6 @@ static struct drive_entry *entry_take_idle(void)
 // At exit: a program that forgot to close or detach still finds what it wrote.
 static void dismount_all(void)
 {
-    if (getpid() != owner)
-        return;
     async_stop();
     handle_close_all();
     for (struct drive_entry *entry; (entry = entry_take_idle()) != NULL;) {
@@ -226,7 +223,6 @@ static void dismount_all(void)
 static void start_once(void)
 {
     fs_register();
-    owner = getpid();
     atexit(dismount_all);
 }
 
@@ -280,8 +276,8 @@ static nt_status entry_reserve(const char *text, struct drive_entry *entry)
             disk.number++;
         name.number = disk.number;
     }
-    *entry =
-        (struct drive_entry){.letter = name.letter, .kind = name.kind, .number = name.number, .busy = true};
+    *entry = (struct drive_entry){
+        .letter = name.letter, .kind = name.kind, .number = name.number, .busy = true, .owner = getpid()};
     struct drive_entry **end = &table;
     while (*end)
         end = &(*end)->next;

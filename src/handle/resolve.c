@@ -21,8 +21,8 @@ struct link {
 // (spec/storage.md 1.1).
 enum { ATTRIBUTE_ACCESS = FILE_READ_ATTRIBUTES | READ_CONTROL | SYNCHRONIZE };
 
-// Where the create goes, referenced.
-static nt_status pick_device(const struct open *open, u32 access, struct device **out)
+// Where the create goes, referenced. raw: to the drive itself.
+static nt_status pick_device(const struct open *open, u32 access, bool raw, struct device **out)
 {
     *out = NULL;
     if (open->related) {
@@ -31,26 +31,24 @@ static nt_status pick_device(const struct open *open, u32 access, struct device 
         return STATUS_SUCCESS;
     }
     struct device *real = open->name.entry->device;
-    bool tape = open->name.entry->kind == DRIVE_TAPE;
     nt_status status = STATUS_SUCCESS;
-    if (!tape && !(open->name.volume && (access & ~ATTRIBUTE_ACCESS) == 0))
+    raw |= open->name.entry->kind == DRIVE_TAPE || (open->name.volume && (access & ~ATTRIBUTE_ACCESS) == 0);
+    if (!raw)
         status = dev_mount(real, out);
     if (*out)
         return STATUS_SUCCESS;
     if (!open->name.volume)
         return status == STATUS_SUCCESS ? STATUS_UNRECOGNIZED_VOLUME : status;
-    // A drive without a readable medium can still be opened: how else could it be asked, ejected or loaded?
-    if (status == STATUS_ACCESS_DENIED)
-        return status;
-    *out = real;
+    *out = real; // whatever kept the medium from being mounted: the drive can be asked about it
     dev_reference(real);
     return STATUS_SUCCESS;
 }
 
-static nt_status create_once(struct open *open, struct irp_reparse *reparse, struct file_object *file)
+static nt_status create_once(struct open *open, bool raw, struct irp_reparse *reparse,
+                             struct file_object *file)
 {
     struct device *device;
-    TRY(pick_device(open, file->access, &device));
+    TRY(pick_device(open, file->access, raw, &device));
     file->device = device;
     file->share = open->share;
     file->options = open->options;
@@ -333,20 +331,28 @@ static bool medium_changed(nt_status status)
            status == STATUS_VOLUME_DISMOUNTED;
 }
 
+// The medium of a mounted volume went away: its files cannot be opened, the drive still can.
+static bool medium_gone(nt_status status)
+{
+    return status == STATUS_NO_MEDIA_IN_DEVICE || status == STATUS_DEVICE_NOT_READY ||
+           status == STATUS_UNRECOGNIZED_MEDIA || status == STATUS_IO_DEVICE_ERROR;
+}
+
 nt_status open_create(struct open *open, struct file_object *file)
 {
     u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
     u32 budget = LINK_BUDGET;
-    bool restarted = false;
+    bool restarted = false, raw = false;
     for (;;) {
         struct irp_reparse reparse = {.buffer = buffer};
-        nt_status status = create_once(open, &reparse, file);
-        if (status == STATUS_REPARSE) {
+        nt_status status = create_once(open, raw, &reparse, file);
+        if (status == STATUS_REPARSE)
             TRY(link_follow(open, &reparse, &budget));
-        } else if (medium_changed(status) && !open->related && !restarted) {
+        else if (medium_changed(status) && !open->related && !restarted)
             restarted = true; // once, on whatever is mounted now (spec/storage.md 3.4)
-        } else {
+        else if (medium_gone(status) && open->name.volume && !raw)
+            raw = true;
+        else
             return status;
-        }
     }
 }
