@@ -32,6 +32,8 @@ def exports_are_declared():
 
 
 def declarations_are_exported():
+    if 'win32' in os.path.basename(LIBRARY):
+        raise tap.Skip('the Win32 headers also hold macros and inline functions')
     names = {n for n in declared('include/holdfast/holdfast.h') if n.startswith('hf_')}
     return [f'{name} is declared, but not exported' for name in sorted(names - exported())]
 
