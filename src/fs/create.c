@@ -34,8 +34,7 @@ static bool may_create(u32 disposition)
     return disposition != FILE_OPEN && disposition != FILE_OVERWRITE;
 }
 
-// --- the walk
-// --------------------------------------------------------------------------------------------------------
+// --- the walk ------------------------------------------------------------------------------------
 
 static bool is_link(const struct inode *inode)
 {
@@ -125,8 +124,7 @@ static nt_status walk(struct open *o)
     }
 }
 
-// --- opening what is there
-// -------------------------------------------------------------------------------------------
+// --- opening what is there -----------------------------------------------------------------------
 
 static nt_status check_kind(const struct open *o, bool directory)
 {
@@ -297,8 +295,7 @@ static nt_status open_object(struct open *o, u64 id)
     return status;
 }
 
-// --- making
-// ----------------------------------------------------------------------------------------------------------
+// --- making --------------------------------------------------------------------------------------
 
 static struct inode new_inode(const struct open *o, const struct fcb *parent, bool directory)
 {
@@ -364,8 +361,7 @@ static nt_status create_new(struct open *o, struct fcb *parent)
     return status;
 }
 
-// --- the request
-// -----------------------------------------------------------------------------------------------------
+// --- the request ---------------------------------------------------------------------------------
 
 static void remember_name(struct ccb *ccb, u64 parent, struct str name)
 {

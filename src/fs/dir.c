@@ -45,8 +45,7 @@ struct listing {
     u8 dots;
 };
 
-// --- what there is
-// ---------------------------------------------------------------------------------------------------
+// --- what there is -------------------------------------------------------------------------------
 
 // The inode as it is now: an open file knows more than the medium.
 static nt_status get_inode(struct vcb *vcb, u64 id, struct inode *inode)
@@ -144,8 +143,7 @@ static nt_status next(struct listing *l, struct found *f)
     return status;
 }
 
-// --- how it is written
-// -----------------------------------------------------------------------------------------------
+// --- how it is written ---------------------------------------------------------------------------
 
 // Neither is shown in listings (spec/integrity.md 4.2).
 static u32 listed_attributes(const struct inode *inode)
@@ -254,8 +252,7 @@ static nt_status fill(struct listing *l, const struct dir_class *c, struct irp *
     }
 }
 
-// --- the request
-// -----------------------------------------------------------------------------------------------------
+// --- the request ---------------------------------------------------------------------------------
 
 // The first call's pattern holds until a restart brings another one. *first: nothing was listed with it yet.
 static nt_status begin(struct ccb *ccb, const struct irp *irp, struct listing *l, bool *first)

@@ -40,8 +40,7 @@ static size_t cache_of(const struct device *real)
     return 0;
 }
 
-// --- life of a vcb
-// -----------------------------------------------------------------------------------------------
+// --- life of a vcb -------------------------------------------------------------------------------
 
 static u32 handle_count(struct vcb *vcb)
 {
@@ -191,8 +190,7 @@ static nt_status mount_volume(struct irp *irp)
     return status;
 }
 
-// --- verify
-// ----------------------------------------------------------------------------------------------------------
+// --- verify --------------------------------------------------------------------------------------
 
 static nt_status ping(struct device *real, u32 flags)
 {
@@ -279,8 +277,7 @@ static nt_status look_again(struct device *real)
     return status;
 }
 
-// --- every request
-// ---------------------------------------------------------------------------------------------------
+// --- every request -------------------------------------------------------------------------------
 
 static nt_status vcb_ready(const struct vcb *vcb)
 {
@@ -364,6 +361,13 @@ static nt_status request_once(struct vcb *vcb, struct irp *irp)
 {
     if (irp->major == IRP_MJ_FILE_SYSTEM_CONTROL)
         return fs_fsctl(vcb, irp);
+    // A path must lead to the medium that is in the drive now, so that is asked before each open, as CDFS
+    // does. A change shows as DO_VERIFY_VOLUME in fs_enter. Opens of the volume leave the drive's answer to
+    // CHECK_VERIFY.
+    if (irp->major == IRP_MJ_CREATE && irp->p.create.opens_root &&
+        vcb->real->characteristics & DEVICE_REMOVABLE_MEDIA &&
+        ping(vcb->real, 0) == STATUS_NO_MEDIA_IN_DEVICE)
+        return STATUS_NO_MEDIA_IN_DEVICE;
     TRY(fs_enter(vcb, irp));
     nt_status status = handlers[irp->major](vcb, irp);
     fs_leave(vcb);
@@ -443,8 +447,7 @@ void fs_register(void)
     dev_register_fs(&fs_driver);
 }
 
-// --- lock, unlock, dismount, is-mounted
-// --------------------------------------------------------------------------------
+// --- lock, unlock, dismount, is-mounted ----------------------------------------------------------
 
 static void set_vpb_locked(struct vcb *vcb, bool locked)
 {
@@ -505,8 +508,7 @@ static nt_status shut_down(struct vcb *vcb)
         nt_status closed = store_close(vcb->store);
         status = status == STATUS_SUCCESS ? closed : status;
         vcb->store = NULL;
-        if (vcb->real->vpb == vcb->vpb)
-            dev_set_vpb(vcb->real, NULL);
+        dev_set_vpb(vcb->real, NULL);
     }
     vcb->state = VCB_DISMOUNTED;
     vcb->locked_by = NULL;

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file-system driver: its structures, its locks, and what its files offer one another. The handle floor
-// uses only fs_register, fs_check and IRPs.
+// uses only fs_register, fs_set_cache and IRPs.
 //
 //   vcb (one mounted volume) --- store (engine)
 //    |  fcb table, by object id
 //    +-- fcb (one open file or directory) --- inode, as last written
-//         +-- scb (one open stream of it: "" or a named one) --- stream (engine), share access, byte-range
-//         locks
+//         +-- scb (one open stream of it: "" or a named one) --- stream (engine), share access, locks
 //              +-- ccb (one open handle) <--- file_object.context
 //
-// An fcb lives while it has an scb, an scb while it has a ccb. A directory and a volume open have an scb too
-// (its stream holds a directory's integrity default; a volume open has fcb NULL).
+// An fcb lives while it has an scb, an scb while it has a ccb. A directory has an scb too (its stream holds
+// its integrity default); the ccb of a volume open has none.
 //
-// Lock order: vcb.lock (shared by every request; exclusive: mount, verify, lock, dismount)
-//   -> vcb.rename (one rename or link of directories at a time) -> fcb.lock, a parent before its child,
-//   otherwise by ascending id -> vcb.table -> scb.mutex -> the engine's locks (engine.h). fcb.lock exclusive:
-//   names in a directory change, an inode changes. Shared: look-ups, queries. Reads and writes of data take
-//   fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.
+// Lock order: vcb.lock (shared by every request; exclusive: remount, verify, lock, dismount)
+//   -> vcb.rename (one rename or link at a time)
+//   -> fcb.lock, a parent before its child, otherwise by ascending id
+//   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h).
+// fcb.lock exclusive: names in a directory change, an inode changes. Shared: look-ups, queries. Reads and
+// writes of data take fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.
 //
-// Life of a medium (vcb.state): MOUNTED -> (verify: other medium) NOT_MOUNTED -> (right medium again)
-// MOUNTED;
-//   -> DISMOUNTED (FSCTL_DISMOUNT_VOLUME, detach) is final. In NOT_MOUNTED the store is gone; requests answer
-//   WRONG_VOLUME after asking the drive once whether the medium came back. When it did, fcbs are re-verified
-//   at next use: vcb.epoch moved on, the fcb's did not; a file whose inode is no longer the one we knew is
-//   FILE_INVALID for good (spec/storage.md 3.4).
+// Life of a medium (vcb.state):
+//   MOUNTED -> (verify: other medium) NOT_MOUNTED -> (right medium again) MOUNTED
+//   any -> DISMOUNTED (FSCTL_DISMOUNT_VOLUME, detach), which is final.
+// In NOT_MOUNTED the store is gone; requests answer WRONG_VOLUME after asking the drive once whether the
+// medium came back. When it did, fcbs are verified again at next use: vcb.epoch moved on, the fcb's did not.
+// If the medium was written elsewhere meanwhile, a file whose inode is no longer the one we knew is
+// FILE_INVALID for good (spec/storage.md 3.4).
 #ifndef FS_FS_H
 #define FS_FS_H
 
@@ -128,8 +129,7 @@ struct ccb {
     struct dir_position position;
 };
 
-// --- fs.c: volumes, dispatch
-// --------------------------------------------------------------------------------------------
+// --- fs.c: volumes, dispatch ---------------------------------------------------------------------
 
 // The check every request begins with: state, pending verify, returned medium, fcb epoch. On SUCCESS vcb.lock
 // is held shared (fs_leave drops it).
@@ -145,8 +145,7 @@ nt_status vcb_is_mounted(struct vcb *vcb, struct irp *irp);
 // Undo FSCTL_LOCK_VOLUME if this handle did it; vcb.lock is held.
 void vcb_drop_lock(struct vcb *vcb, const struct file_object *file);
 
-// --- fcb.c: tables of open files
-// -----------------------------------------------------------------------------------------
+// --- fcb.c: tables of open files -----------------------------------------------------------------
 
 // Find or load; one more reference. FILE_INVALID when the object does not exist.
 nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out);
@@ -171,9 +170,9 @@ u32 fcb_attributes(const struct fcb *fcb);
 enum fcb_time { TIME_ACCESSED = 1, TIME_WRITTEN = 2, TIME_CHANGED = 4 };
 void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 times);
 
-// --- one handler a request kind (create.c, rw.c, lock.c, dir.c, info.c, volinfo.c, fsctl.c); vcb.lock is
-// held shared ----------
+// --- one handler a request kind ------------------------------------------------------------------
 
+// create.c, cleanup.c, rw.c, lock.c, dir.c, info.c, volinfo.c, fsctl.c; vcb.lock is held shared.
 nt_status fs_create(struct vcb *vcb, struct irp *irp);
 nt_status fs_cleanup(struct vcb *vcb, struct irp *irp);
 nt_status fs_close(struct vcb *vcb, struct irp *irp);

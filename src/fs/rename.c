@@ -20,8 +20,7 @@ struct rename {
     bool drop_old_only; // the new name is another link of the same file
 };
 
-// --- the tree of directories
-// -----------------------------------------------------------------------------------------
+// --- the tree of directories ---------------------------------------------------------------------
 
 // Is `above` the object itself or one of the directories over it?
 static nt_status is_at_or_above(struct vcb *vcb, u64 above, u64 id, bool *yes)
@@ -120,8 +119,7 @@ static void unlock_files(struct rename *r)
         pthread_rwlock_unlock(&r->victim->lock);
 }
 
-// --- changes inside a transaction
-// ------------------------------------------------------------------------------------
+// --- changes inside a transaction ----------------------------------------------------------------
 
 // inode: a copy of the file's, which the caller takes over when the transaction has succeeded.
 static nt_status remove_name(struct txn *t, u64 directory, struct str name, struct inode *inode)
@@ -207,8 +205,7 @@ static nt_status commit_names(struct rename *r)
     return STATUS_SUCCESS;
 }
 
-// --- rules
-// -----------------------------------------------------------------------------------------------------------
+// --- rules ---------------------------------------------------------------------------------------
 
 // What stands at the new name, and may it be replaced? Fills victim. r->to is locked.
 static nt_status look_at_target(struct rename *r)

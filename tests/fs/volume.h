@@ -88,7 +88,7 @@ struct volume_create {
 };
 enum { VOLUME_SHARE_NONE = 1 << 30 };
 
-static inline nt_status volume_create(struct volume *v, struct file_object *f, struct volume_create *c)
+static inline nt_status volume_create_once(struct volume *v, struct file_object *f, struct volume_create *c)
 {
     struct device *device = NULL;
     u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
@@ -120,6 +120,18 @@ static inline nt_status volume_create(struct volume *v, struct file_object *f, s
     if (status != STATUS_SUCCESS) {
         dev_release(device);
         f->device = NULL;
+    }
+    return status;
+}
+
+// As the handle floor: what was mounted turned out not to be there any more, so ask what is there now.
+static inline nt_status volume_create(struct volume *v, struct file_object *f, struct volume_create *c)
+{
+    nt_status status = STATUS_SUCCESS;
+    for (int turn = 0; turn < 3; turn++) {
+        status = volume_create_once(v, f, c);
+        if (status != STATUS_WRONG_VOLUME && status != STATUS_VOLUME_DISMOUNTED)
+            break;
     }
     return status;
 }
