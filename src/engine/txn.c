@@ -106,6 +106,22 @@ nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, 
     return STATUS_SUCCESS;
 }
 
+// A logged change may have failed before it was made, for want of a page that still cannot be read: then the
+// record is as it was, and the pages on the way to it are not asked for again. What was changed is dirty, so
+// in memory.
+static nt_status undo_one(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed)
+{
+    struct record now;
+    nt_status status = tree_find(t->store, key, TREE_EQUAL, &now);
+    if (status == STATUS_NO_SUCH_FILE)
+        return existed ? tree_put(t, key, old, len) : STATUS_SUCCESS;
+    TRY(status);
+    if (!existed)
+        return tree_delete(t, key);
+    bool same = now.len == len && (len == 0 || memcmp(now.value, old, len) == 0);
+    return same ? STATUS_SUCCESS : tree_put(t, key, old, len);
+}
+
 static nt_status undo(struct txn *t)
 {
     struct key key;
@@ -116,14 +132,7 @@ static nt_status undo(struct txn *t)
         const u8 *entry = t->undo + t->undo_used - get_le32(tail + 5);
         memcpy(key.b, entry, key_len);
         key.len = (u16)key_len;
-        if (tail[4]) {
-            TRY(tree_put(t, &key, entry + key_len, len));
-        } else {
-            nt_status status = tree_delete(t, &key);
-            // The change that was logged may have failed before it was made.
-            if (status != STATUS_NO_SUCH_FILE)
-                TRY(status);
-        }
+        TRY(undo_one(t, &key, entry + key_len, len, tail[4]));
         t->undo_used -= get_le32(tail + 5);
     }
     return STATUS_SUCCESS;
