@@ -335,6 +335,59 @@ static void rename_goes_through_links(void **state)
     remove_name("X:\\m");
 }
 
+// An absolute open that meets another medium starts again on that one; handles of the old one fail, and work
+// again when it is back. An empty drive can still be opened as a drive, and detached (storage 59, 60).
+static void case_059_060_swapped_medium(void **state)
+{
+    (void)state;
+    hf_handle h, drive;
+    size_t done;
+    char one[128], two[128], here[128], spec[160], data[8];
+    snprintf(one, sizeof one, "%s/one", stack_directory);
+    snprintf(two, sizeof two, "%s/two", stack_directory);
+    snprintf(here, sizeof here, "%s/here", stack_directory);
+    snprintf(spec, sizeof spec, "file:%s,removable,retry-ms=1", here);
+    image_make(two, NULL);
+    assert_int_equal(rename(two, here), 0);
+    assert_ok(hf_attach("R:", spec));
+    put("R:\\who", "two");
+    assert_ok(hf_detach("R:"));
+    assert_int_equal(rename(here, two), 0);
+    image_make(one, NULL);
+    assert_int_equal(rename(one, here), 0);
+    assert_ok(hf_attach("R:", spec));
+    put("R:\\who", "one");
+    assert_ok(stack_open("R:\\who", GENERIC_READ | GENERIC_WRITE, 0, 0, &h));
+    assert_ok(hf_flush(h));
+
+    assert_int_equal(rename(here, one), 0);
+    assert_int_equal(rename(two, here), 0);
+    expect("R:\\who", "two");
+    assert_status(hf_read(h, 0, data, 3, &done), STATUS_WRONG_VOLUME);
+
+    assert_int_equal(rename(here, two), 0);
+    assert_status(probe("R:\\who", 0), STATUS_NO_MEDIA_IN_DEVICE);
+    assert_ok(stack_open("\\\\.\\R:", GENERIC_READ, 0, 0, &drive));
+    STORAGE_DEVICE_NUMBER number;
+    assert_ok(hf_ioctl(drive, IOCTL_STORAGE_GET_DEVICE_NUMBER, NULL, 0, &number, sizeof number, &done));
+    assert_ok(hf_close(drive));
+
+    assert_int_equal(rename(one, here), 0);
+    expect("R:\\who", "one");
+    assert_ok(hf_read(h, 0, data, 3, &done));
+    assert_memory_equal(data, "one", 3);
+    assert_ok(hf_close(h));
+
+    assert_int_equal(rename(here, one), 0);
+    nt_status status = hf_detach("R:"); // whatever it says of the last commit, the device is gone
+    assert_true(status == STATUS_SUCCESS || HF_STATUS_IS_ERROR(status));
+    assert_status(probe("R:\\who", 0), STATUS_OBJECT_PATH_NOT_FOUND);
+    assert_ok(hf_attach("R:", spec));
+    assert_ok(hf_detach("R:"));
+    unlink(one);
+    unlink(two);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +407,7 @@ int main(void)
         cmocka_unit_test(posix_spelling),
         cmocka_unit_test(streams_of_a_link_are_the_targets),
         cmocka_unit_test(rename_goes_through_links),
+        cmocka_unit_test(case_059_060_swapped_medium),
     };
     return cmocka_run_group_tests_name("resolve", tests, tree, no_tree);
 }
