@@ -234,7 +234,7 @@ static void many_entries_each_once(void **state)
         for (u32 at = 0, next = 1; next; at += next) {
             struct hf_dirent e;
             memcpy(&e, out + at, offsetof(struct hf_dirent, name));
-            seen[atoi((char *)out + at + offsetof(struct hf_dirent, name) + 4)]++;
+            seen[strtol((char *)out + at + offsetof(struct hf_dirent, name) + 4, NULL, 10)]++;
             next = e.next;
         }
     }
