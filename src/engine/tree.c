@@ -233,18 +233,17 @@ static void free_tree_page(struct store *s, struct page *p)
     page_drop(s, p);
 }
 
-static void set_root(struct store *s, const struct page *page, u32 level)
+static void set_root(struct store *s, const struct ptr *ptr, u32 level)
 {
     SCOPE_WRITE(&s->tree.root_latch);
-    s->tree.root = ptr_of(page);
+    s->tree.root = *ptr;
     s->tree.level = level;
 }
 
-static void set_child(struct page *parent, u32 slot, const struct page *child)
+static void set_child(struct page *parent, u32 slot, const struct ptr *child)
 {
     SCOPE_WRITE(&parent->latch);
-    struct ptr ptr = ptr_of(child);
-    node_set_child(parent->data, slot, &ptr);
+    node_set_child(parent->data, slot, child);
 }
 
 // A copy of an older page in the running generation; takes over the pin on old.
@@ -270,10 +269,11 @@ static nt_status path_make_writable(struct store *s, struct path *path)
             continue;
         page_repair(s, old);
         TRY(page_copy(s, old, level, &copy));
+        struct ptr ptr = ptr_of(copy);
         if (level == path->top)
-            set_root(s, copy, level);
+            set_root(s, &ptr, level);
         else
-            set_child(path->page[level + 1], path->slot[level + 1], copy);
+            set_child(path->page[level + 1], path->slot[level + 1], &ptr);
         path->page[level] = copy;
         free_tree_page(s, old);
     }
@@ -294,7 +294,8 @@ static nt_status grow_root(struct store *s, struct path *path)
     path->top++;
     path->page[path->top] = root;
     path->slot[path->top] = 0;
-    set_root(s, root, path->top);
+    ptr = ptr_of(root);
+    set_root(s, &ptr, path->top);
     return STATUS_SUCCESS;
 }
 
@@ -438,13 +439,11 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
     return status;
 }
 
-// Join page[level] with a neighbour when both fit well into one page. False: leave it as it is.
-static bool join(struct store *s, struct path *path, u32 level)
+// Join page[level] with the parent's child j beside it when both fit well into one page. False: leave them.
+static bool join(struct store *s, struct path *path, u32 level, u32 j)
 {
     struct page *parent = path->page[level + 1], *page = path->page[level], *other;
-    u32 i = path->slot[level + 1], j = i > 0 ? i - 1 : i + 1;
-    if (j >= node_count(parent->data))
-        return false;
+    u32 i = path->slot[level + 1];
     struct ptr ptr = node_child(parent->data, j);
     if (page_get(s, &ptr, PAGE_TREE, level, &other) != STATUS_SUCCESS)
         return false;
@@ -454,7 +453,8 @@ static bool join(struct store *s, struct path *path, u32 level)
         struct page *copy;
         if (page_copy(s, other, level, &copy) != STATUS_SUCCESS)
             goto keep;
-        set_child(parent, j, copy);
+        ptr = ptr_of(copy);
+        set_child(parent, j, &ptr);
         free_tree_page(s, other);
         other = copy;
     }
@@ -479,16 +479,55 @@ keep:
     return false;
 }
 
+// Take a child out of an inner page that has others; a new first child is the lower bound and has no key.
+static void remove_child(struct page *page, u32 slot)
+{
+    SCOPE_WRITE(&page->latch);
+    node_remove(page->data, slot);
+    if (slot == 0) {
+        struct raw_ptr first;
+        memcpy(&first, node_value(page->data, 0).p, sizeof first);
+        node_remove(page->data, 0);
+        node_insert(page->data, 0, (struct slice){(const u8 *)"", 0},
+                    (struct slice){(const u8 *)&first, sizeof first});
+    }
+}
+
+// Take out an empty leaf and every page above that has no other child, unless that is the whole tree. The
+// level of the lowest page that stays.
+static u32 prune(struct store *s, struct path *path)
+{
+    u32 stays = 1;
+    if (node_count(path->page[0]->data) > 0)
+        return 0;
+    while (stays <= path->top && node_count(path->page[stays]->data) == 1)
+        stays++;
+    if (stays > path->top)
+        return 0;
+    remove_child(path->page[stays], path->slot[stays]);
+    for (u32 level = 0; level < stays; level++) {
+        free_tree_page(s, path->page[level]);
+        path->page[level] = NULL;
+    }
+    return stays;
+}
+
 // After a removal: join pages that got too empty, from the leaf up, and lower the root.
 static void rebalance(struct store *s, struct path *path)
 {
-    for (u32 level = 0; level < path->top && node_used(path->page[level]->data) < PAGE_ROOM / 4; level++)
-        if (!join(s, path, level))
-            break;
-    while (path->top > 0 && node_count(path->page[path->top]->data) == 1) {
+    for (u32 level = prune(s, path); level < path->top; level++) {
+        u32 i = path->slot[level + 1];
+        if (node_used(path->page[level]->data) >= PAGE_ROOM / 4)
+            continue;
+        if ((i == 0 || !join(s, path, level, i - 1)) && i + 1 < node_count(path->page[level + 1]->data))
+            join(s, path, level, i + 1);
+    }
+    // The only child may be one that is not of this path.
+    while (path->top > 0 && path->page[path->top] && node_count(path->page[path->top]->data) == 1) {
         struct page *root = path->page[path->top];
-        set_root(s, path->page[path->top - 1], path->top - 1);
+        struct ptr child = node_child(root->data, 0);
         path->page[path->top--] = NULL;
+        set_root(s, &child, path->top);
         free_tree_page(s, root);
     }
 }
