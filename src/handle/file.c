@@ -64,12 +64,9 @@ nt_status hf_read(hf_handle h, uint64_t offset, void *data, size_t length, size_
 nt_status request_write(struct handle *handle, const _Atomic bool *cancel, u64 offset, const void *data,
                         size_t length, size_t *done)
 {
-    u32 access = handle->file.access;
-    if (!(access & (FILE_WRITE_DATA | FILE_APPEND_DATA)))
+    if (!(handle->file.access & (FILE_WRITE_DATA | FILE_APPEND_DATA)))
         return STATUS_ACCESS_DENIED;
     TRY(buffer_check(data, length));
-    if (!(access & FILE_WRITE_DATA))
-        offset = HF_APPEND; // a handle for appending writes at the end, wherever it asks to
     if (offset != HF_APPEND)
         TRY(range_check(offset, length));
     struct irp irp = {.major = IRP_MJ_WRITE,

@@ -58,7 +58,6 @@ static nt_status format_device(struct drive_entry *entry, const struct store_for
     TRY(dev_as_blk(entry->device, &blk));
     nt_status status = store_format(blk, options);
     blk_close(blk);
-    dev_set_vpb(entry->device, NULL);
     return status;
 }
 
