@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all drives have in common: attach, dispatch of control codes by table, eject, load, lock, who am I.
-#include <stdatomic.h>
+#include "drive/drive.h"
+
 #include <stdio.h>
 
 #include <holdfast/winioctl.h>

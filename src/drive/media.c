@@ -2,9 +2,8 @@
 // Has the medium changed? Every command to a drive goes through run(): its answer is looked up in THE sense
 // table, a unit attention is counted, marks the mounted volume for verification and is decided by the matrix
 // of spec/storage.md 2.3; then come the retries.
-#include <stdatomic.h>
-
 #include "drive/media.h"
+
 #include "drive/sense.h"
 
 struct command {

@@ -602,7 +602,7 @@ static void case_066_silent_swap_by_capacity(void **state)
 // case 64, 65: swaps under threads that write the old volume's data and know nothing.
 struct writer {
     _Atomic bool stop;
-    _Atomic u32 refused;
+    _Atomic u32 refused, started;
 };
 
 static void *write_old(void *context)
@@ -610,10 +610,12 @@ static void *write_old(void *context)
     struct writer *w = context;
     u8 data[512];
     memset(data, 'o', sizeof data);
+    u64 offset = sizeof data * (u64)w->started++;
     while (!w->stop) {
         struct irp irp = {.major = IRP_MJ_WRITE};
         irp.p.write.data = data;
         irp.p.write.length = sizeof data;
+        irp.p.write.offset = offset;
         if (dev_call(lab.device, &irp) != STATUS_SUCCESS)
             w->refused++;
     }
@@ -624,7 +626,7 @@ static void case_065_a_swap_under_writers(void **state)
 {
     (void)state;
     enum { WRITERS = 3, SWAPS = 20 };
-    u8 seen[512], zeroes[512] = {0};
+    u8 seen[WRITERS * 512], zeroes[WRITERS * 512] = {0};
     u32 other;
     for (int swap = 0; swap < SWAPS; swap++) {
         struct writer w = {0};
