@@ -230,6 +230,7 @@ static nt_status compare_medium(struct vcb *vcb)
     struct device *real = vcb->real;
     struct store_identity identity = {0};
     TRY(ping(real, IRP_OVERRIDE_VERIFY));
+    u32 changes = real->changes;
     nt_status status = identify(real, &identity);
     if (status != STATUS_SUCCESS && status != STATUS_UNRECOGNIZED_VOLUME &&
         status != STATUS_DISK_CORRUPT_ERROR)
@@ -242,9 +243,12 @@ static nt_status compare_medium(struct vcb *vcb)
                 store_is_current(vcb->store, &identity);
     if (!same)
         vcb_abandon(vcb);
-    real->flags &= ~(u32)DO_VERIFY_VOLUME;
+    // Swapped again while we looked: the flag stays set, and the request that is waiting asks once more.
+    bool settled = dev_clear_verify(real, changes);
     if (!same)
         return STATUS_WRONG_VOLUME;
+    if (!settled)
+        return STATUS_SUCCESS;
     // What fails to reach the medium now stays in the cache; the request that needs it on the medium will
     // hear of it.
     if (store_commit(vcb->store) == STATUS_SUCCESS)
@@ -407,6 +411,8 @@ static nt_status dispatch_cleanup(struct device *device, struct irp *irp)
         pthread_rwlock_rdlock(&vcb->lock);
     nt_status status = fs_cleanup(vcb, irp);
     fs_leave(vcb);
+    if (irp->file->media_locks > 0) // the drive gives back what this handle locked
+        status = dev_call(vcb->real, irp);
     return status;
 }
 
