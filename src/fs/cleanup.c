@@ -49,8 +49,8 @@ static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
     nt_status status;
     bool gone;
     {
-        SCOPE_WRITE(&parent->lock);
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(parent);
+        SCOPE_FCB(fcb);
         status = unlink_held(vcb, parent, &entry, fcb);
         gone = fcb->deleted;
     }
@@ -114,7 +114,7 @@ nt_status fs_cleanup(struct vcb *vcb, struct irp *irp)
     bool reachable, doomed;
     lock_release_all(scb, irp->file);
     {
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(fcb);
         reachable = vcb->state == VCB_MOUNTED && fcb->epoch == vcb->epoch && !fcb->invalid && !fcb->deleted;
         share_remove(scb, irp->file->access, irp->file->share);
         scb->handles--;

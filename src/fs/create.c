@@ -288,7 +288,7 @@ static nt_status open_object(struct open *o, u64 id)
     TRY(fcb_get(o->vcb, id, &fcb));
     nt_status status;
     {
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(fcb);
         status = open_existing(o, fcb);
     }
     fcb_put(fcb);
@@ -354,7 +354,7 @@ static nt_status create_new(struct open *o, struct fcb *parent)
     TRY(fcb_get(o->vcb, inode.id, &fcb));
     nt_status status;
     {
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(fcb);
         status = open_stream(o, fcb, true);
     }
     fcb_put(fcb);
@@ -392,7 +392,7 @@ static nt_status open_name(struct open *o)
     if (status != STATUS_SUCCESS)
         return status == STATUS_FILE_INVALID ? STATUS_OBJECT_PATH_NOT_FOUND : status;
     if (may_create(o->irp->p.create.disposition))
-        pthread_rwlock_wrlock(&parent->lock);
+        fcb_lock(parent);
     else
         pthread_rwlock_rdlock(&parent->lock);
     status = open_in(o, parent);
@@ -427,14 +427,20 @@ static nt_status open_by_id(struct open *o)
     return status == STATUS_FILE_INVALID ? STATUS_INVALID_PARAMETER : status;
 }
 
+// The tag that keeps a walk from passing; 0: none.
+static u32 link_tag(struct fcb *fcb)
+{
+    SCOPE_READ(&fcb->lock);
+    return is_link(&fcb->inode) ? fcb->inode.reparse_tag : 0;
+}
+
 // The same object again, through a handle of it (spec/reparse.md 4.3).
 static nt_status reopen(struct open *o, const struct ccb *related)
 {
     struct scb *scb = related->scb;
-    const struct inode *inode = &scb->fcb->inode;
-    if (!(o->irp->p.create.options & FILE_OPEN_REPARSE_POINT) && is_link(inode))
-        return inode->reparse_tag == IO_REPARSE_TAG_SYMLINK ||
-                       inode->reparse_tag == IO_REPARSE_TAG_MOUNT_POINT
+    u32 tag = link_tag(scb->fcb);
+    if (tag && !(o->irp->p.create.options & FILE_OPEN_REPARSE_POINT))
+        return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT
                    ? STATUS_IO_REPARSE_DATA_INVALID
                    : STATUS_IO_REPARSE_TAG_NOT_HANDLED;
     if (scb->name_len)
@@ -454,7 +460,7 @@ static nt_status start_at(struct open *o, const struct ccb *related)
     o->dir = fcb->id;
     if (path.len == 0)
         return STATUS_SUCCESS;
-    if (is_link(&fcb->inode))
+    if (link_tag(fcb))
         return STATUS_REPARSE_POINT_NOT_RESOLVED;
     bool stream = o->irp->p.create.separator != '/' && path.p[0] == ':';
     return fcb_is_directory(fcb) || stream ? STATUS_SUCCESS : STATUS_OBJECT_PATH_NOT_FOUND;

@@ -57,7 +57,7 @@ static nt_status get_inode(struct vcb *vcb, u64 id, struct inode *inode)
         return inode_get(vcb->store, id, inode);
     }
     {
-        SCOPE_READ(&fcb->lock);
+        SCOPE_FCB(fcb);
         *inode = fcb->inode;
     }
     struct scb *scb = scb_find(fcb, (struct str){0});
@@ -229,7 +229,7 @@ static nt_status fill(struct listing *l, const struct dir_class *c, struct irp *
     for (;;) {
         struct listing before = *l;
         struct found f;
-        size_t size, room = at < length ? length - at : 0;
+        size_t size = 0, room = at < length ? length - at : 0;
         nt_status status = next(l, &f);
         if (status == STATUS_SUCCESS)
             status = c->name_length_at ? put_windows(c, &f, out + at, room, &size)

@@ -50,6 +50,7 @@ static void destroy(struct fcb *fcb)
 {
     pthread_rwlock_destroy(&fcb->lock);
     pthread_mutex_destroy(&fcb->opening);
+    pthread_mutex_destroy(&fcb->news_mutex);
     free(fcb);
 }
 
@@ -76,6 +77,8 @@ nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out)
     }
     pthread_rwlock_init(&fcb->lock, NULL);
     pthread_mutex_init(&fcb->opening, NULL);
+    pthread_mutex_init(&fcb->news_mutex, NULL);
+    fcb->directory = fcb->inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
     SCOPE_LOCK(&vcb->table);
     *out = find_held(vcb, id);
     if (*out) {
@@ -161,13 +164,9 @@ static void close_stream(struct scb *scb)
     if (!stream)
         return;
     if (scb->name_len == 0) {
-        struct stream_info info;
-        struct inode *inode = &scb->fcb->inode;
-        stream_get_info(stream, &info);
-        inode->size = info.size;
-        inode->allocated = info.allocated;
-        inode->algorithm = info.algorithm;
-        inode->enforcement_off = info.enforcement_off;
+        SCOPE_LOCK(&scb->fcb->news_mutex);
+        stream_get_info(stream, &scb->fcb->news.stream);
+        scb->fcb->news.closed = true;
     }
     scb->stream = NULL;
     stream_close(stream);
@@ -245,7 +244,7 @@ nt_status fcb_verify(struct fcb *fcb)
     struct vcb *vcb = fcb->vcb;
     if (__atomic_load_n(&fcb->epoch, __ATOMIC_ACQUIRE) == vcb->epoch)
         return fcb->invalid ? STATUS_FILE_INVALID : STATUS_SUCCESS;
-    SCOPE_WRITE(&fcb->lock);
+    SCOPE_FCB(fcb);
     if (fcb->epoch == vcb->epoch)
         return fcb->invalid ? STATUS_FILE_INVALID : STATUS_SUCCESS;
     nt_status status = fcb->invalid ? STATUS_FILE_INVALID : reopen(fcb);
@@ -261,38 +260,63 @@ nt_status fcb_verify(struct fcb *fcb)
     return status;
 }
 
+static void settle(struct fcb *fcb)
+{
+    struct inode *inode = &fcb->inode;
+    SCOPE_LOCK(&fcb->news_mutex);
+    struct fcb_news *news = &fcb->news;
+    fcb->dirty |= news->accessed || news->written || news->changed || news->archive;
+    inode->accessed = news->accessed ? news->accessed : inode->accessed;
+    inode->written = news->written ? news->written : inode->written;
+    inode->changed = news->changed ? news->changed : inode->changed;
+    if (news->archive && !fcb->directory)
+        inode->attributes |= FILE_ATTRIBUTE_ARCHIVE;
+    if (news->closed) {
+        inode->size = news->stream.size;
+        inode->allocated = news->stream.allocated;
+        inode->algorithm = news->stream.algorithm;
+        inode->enforcement_off = news->stream.enforcement_off;
+    }
+    *news = (struct fcb_news){0};
+}
+
+void fcb_lock(struct fcb *fcb)
+{
+    pthread_rwlock_wrlock(&fcb->lock);
+    settle(fcb);
+}
+
 nt_status fcb_save(struct fcb *fcb)
 {
     struct txn *t;
-    if (fcb->deleted || fcb->invalid || !__atomic_exchange_n(&fcb->dirty, false, __ATOMIC_RELAXED))
+    settle(fcb);
+    if (fcb->deleted || fcb->invalid || !fcb->dirty)
         return STATUS_SUCCESS;
-    nt_status status = txn_begin(fcb->vcb->store, TXN_NORMAL, &t);
-    if (status == STATUS_SUCCESS)
-        status = txn_end(t, inode_put(t, &fcb->inode));
-    if (status != STATUS_SUCCESS)
-        __atomic_store_n(&fcb->dirty, true, __ATOMIC_RELAXED);
-    return status;
+    TRY(txn_begin(fcb->vcb->store, TXN_NORMAL, &t));
+    TRY(txn_end(t, inode_put(t, &fcb->inode)));
+    fcb->dirty = false;
+    return STATUS_SUCCESS;
 }
 
 u32 fcb_attributes(const struct fcb *fcb)
 {
-    u32 attributes = __atomic_load_n(&fcb->inode.attributes, __ATOMIC_RELAXED);
-    return attributes ? attributes : FILE_ATTRIBUTE_NORMAL;
+    return fcb->inode.attributes ? fcb->inode.attributes : FILE_ATTRIBUTE_NORMAL;
 }
 
-// Writers of data come here side by side without fcb.lock, hence the atomic stores: the newest time wins.
-void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 times)
+void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 marks)
 {
     static const struct ccb nobody;
     u64 now = time_now();
     ccb = ccb ? ccb : &nobody;
-    if (times & TIME_ACCESSED && !ccb->user_set_accessed)
-        __atomic_store_n(&fcb->inode.accessed, now, __ATOMIC_RELAXED);
-    if (times & TIME_WRITTEN && !ccb->user_set_written)
-        __atomic_store_n(&fcb->inode.written, now, __ATOMIC_RELAXED);
-    if (times & TIME_CHANGED && !ccb->user_set_changed)
-        __atomic_store_n(&fcb->inode.changed, now, __ATOMIC_RELAXED);
-    __atomic_store_n(&fcb->dirty, true, __ATOMIC_RELAXED);
+    SCOPE_LOCK(&fcb->news_mutex);
+    if (marks & TIME_ACCESSED && !ccb->user_set_accessed)
+        fcb->news.accessed = now;
+    if (marks & TIME_WRITTEN && !ccb->user_set_written)
+        fcb->news.written = now;
+    if (marks & TIME_CHANGED && !ccb->user_set_changed)
+        fcb->news.changed = now;
+    if (marks & MARK_ARCHIVE)
+        fcb->news.archive = true;
 }
 
 nt_status ccb_name(struct vcb *vcb, const struct ccb *ccb, u64 *parent, struct dirent *entry)

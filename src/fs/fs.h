@@ -14,7 +14,7 @@
 // Lock order: vcb.lock (shared by every request; exclusive: remount, verify, lock, dismount)
 //   -> vcb.rename (one rename or link at a time)
 //   -> fcb.lock, a parent before its child, otherwise by ascending id
-//   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h).
+//   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h); fcb.news_mutex is a leaf.
 // fcb.lock exclusive: names in a directory change, an inode changes. Shared: look-ups, queries. Reads and
 // writes of data take fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.
 //
@@ -69,16 +69,28 @@ struct vcb {
     size_t cache_bytes;
 };
 
+// What those leave who come without fcb.lock (writers of data, the closer of a stream) for the next one who
+// holds it exclusive.
+struct fcb_news {
+    u64 accessed, written, changed; // 0: none
+    bool archive;                   // the file's data changed
+    bool closed;                    // the default stream was closed in this state
+    struct stream_info stream;
+};
+
 struct fcb {
     struct vcb *vcb;
     struct fcb *next; // in the bucket
     u64 id;
-    u32 references; // under vcb.table
-    pthread_rwlock_t lock;
-    struct inode inode; // our copy; written back by fcb_save and at the last cleanup
-    bool dirty;         // times or attributes to be written at cleanup or flush
-    bool archive_later; // set by SET_REPARSE_POINT: ARCHIVE appears when the handle is closed
-                        // (spec/reparse.md 8.13)
+    u32 references;             // under vcb.table
+    bool directory;             // never changes, so it may be asked without a lock
+    pthread_mutex_t news_mutex; // a leaf
+    struct fcb_news news;
+    pthread_rwlock_t lock; // exclusive: by fcb_lock or SCOPE_FCB
+    struct inode inode;    // our copy; written back by fcb_save and at the last cleanup
+    bool dirty;            // times or attributes to be written at cleanup or flush
+    bool archive_later;    // set by SET_REPARSE_POINT: ARCHIVE appears when the handle is closed
+                           // (spec/reparse.md 8.13)
     bool delete_pending;
     bool deleted; // has no name any more; reaped when the last handle goes
     bool invalid; // FILE_INVALID for good
@@ -161,14 +173,24 @@ nt_status scb_get(struct fcb *fcb, struct str name, struct scb **out); // OBJECT
 void scb_put(struct scb *scb);
 // Compare with the medium after it came back: SUCCESS or FILE_INVALID.
 nt_status fcb_verify(struct fcb *fcb);
+// Lock exclusive, and bring the inode up to date with what came without the lock.
+void fcb_lock(struct fcb *fcb);
+static inline pthread_rwlock_t *scope_fcb_lock(struct fcb *fcb)
+{
+    fcb_lock(fcb);
+    return &fcb->lock;
+}
+#define SCOPE_FCB(fcb)                                                                             \
+    __attribute__((cleanup(scope_rwlock_unlock), unused)) pthread_rwlock_t *SCOPE_NAME(__LINE__) = \
+        scope_fcb_lock(fcb)
 // Write the inode if it is dirty; fcb.lock is held exclusive.
 nt_status fcb_save(struct fcb *fcb);
 // Attributes as queries show them: NORMAL when nothing else, INTEGRITY_STREAM by algorithm
 // (spec/integrity.md 3.8).
 u32 fcb_attributes(const struct fcb *fcb);
-// Mark times: which of FILE times changed now, unless the handle's user set them.
-enum fcb_time { TIME_ACCESSED = 1, TIME_WRITTEN = 2, TIME_CHANGED = 4 };
-void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 times);
+// Mark what happened now: times, unless the handle's user set them, and ARCHIVE. With or without fcb.lock.
+enum fcb_mark { TIME_ACCESSED = 1, TIME_WRITTEN = 2, TIME_CHANGED = 4, MARK_ARCHIVE = 8 };
+void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 marks);
 
 // --- one handler a request kind ------------------------------------------------------------------
 

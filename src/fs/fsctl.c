@@ -132,7 +132,7 @@ static nt_status set_sparse(struct vcb *vcb, struct irp *irp)
     struct fcb *fcb = ccb->scb->fcb;
     const u8 *in = irp->p.control.in;
     bool sparse = !in || irp->p.control.in_length == 0 || in[0];
-    SCOPE_WRITE(&fcb->lock);
+    SCOPE_FCB(fcb);
     TRY(stream_set_sparse(ccb->scb->stream, sparse));
     if (ccb->scb->name_len == 0)
         fcb_change_attributes(fcb, FILE_ATTRIBUTE_SPARSE_FILE, sparse ? FILE_ATTRIBUTE_SPARSE_FILE : 0);

@@ -399,7 +399,7 @@ nt_status fs_query_information(struct vcb *vcb, struct irp *irp)
                           .fcb = ccb->scb->fcb,
                           .out = irp->p.query.data,
                           .length = irp->p.query.length};
-        SCOPE_READ(&q.fcb->lock);
+        SCOPE_FCB(q.fcb);
         stream_get_info(ccb->scb->stream, &q.stream);
         return row->run(&q);
     }
@@ -436,7 +436,7 @@ static nt_status set_basic(struct vcb *vcb, struct irp *irp)
     if (in.FileAttributes & FILE_ATTRIBUTE_TEMPORARY && fcb_is_directory(fcb))
         return STATUS_INVALID_PARAMETER;
 
-    SCOPE_WRITE(&fcb->lock);
+    SCOPE_FCB(fcb);
     set_time(in.CreationTime, &inode->created, &ccb->user_set_created);
     set_time(in.LastAccessTime, &inode->accessed, &ccb->user_set_accessed);
     set_time(in.LastWriteTime, &inode->written, &ccb->user_set_written);
@@ -473,7 +473,7 @@ static nt_status dispose(struct vcb *vcb, struct irp *irp, u32 flags)
 {
     struct scb *scb = irp_ccb(irp)->scb;
     struct fcb *fcb = scb->fcb;
-    SCOPE_WRITE(&fcb->lock);
+    SCOPE_FCB(fcb);
     if (scb->name_len) {
         SCOPE_LOCK(&scb->mutex);
         scb->delete_pending = flags & DISPOSITION_DELETE;

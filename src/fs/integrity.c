@@ -143,7 +143,7 @@ static nt_status set(struct vcb *vcb, struct irp *irp, decoder *decode)
 {
     struct scb *scb = irp_ccb(irp)->scb;
     struct change change;
-    SCOPE_WRITE(&scb->fcb->lock);
+    SCOPE_FCB(scb->fcb);
     TRY(decode(vcb, irp, &change));
     return apply(vcb, scb, &change);
 }

@@ -87,9 +87,9 @@ static nt_status lock_directories(struct rename *r)
             second = r->to;
         }
     }
-    pthread_rwlock_wrlock(&first->lock);
+    fcb_lock(first);
     if (second)
-        pthread_rwlock_wrlock(&second->lock);
+        fcb_lock(second);
     return STATUS_SUCCESS;
 }
 
@@ -107,9 +107,9 @@ static void lock_files(struct rename *r)
         first = r->victim;
         second = r->fcb;
     }
-    pthread_rwlock_wrlock(&first->lock);
+    fcb_lock(first);
     if (second)
-        pthread_rwlock_wrlock(&second->lock);
+        fcb_lock(second);
 }
 
 static void unlock_files(struct rename *r)

@@ -172,7 +172,7 @@ static nt_status set(struct vcb *vcb, struct irp *irp, const u8 *in, u32 length,
     memcpy(buffer, in, length);
     put_le16(buffer + 6, 0); // Reserved
     {
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(fcb);
         TRY(may_carry(vcb, irp, tag_of(buffer)));
         TRY(match_existing(vcb, fcb, expected));
         TRY(store_reparse(vcb, ccb, buffer, length));
@@ -270,7 +270,7 @@ nt_status reparse_point_delete(struct vcb *vcb, struct irp *irp)
     const u8 *in = irp->p.control.in;
     struct expected expected = {.tag = tag_of(in), .guid = in + GUID_OFFSET};
     {
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(fcb);
         if (fcb->inode.reparse_tag == 0)
             return STATUS_NOT_A_REPARSE_POINT;
         TRY(match_existing(vcb, fcb, &expected));

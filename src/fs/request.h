@@ -15,7 +15,7 @@ void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb);
 
 static inline bool fcb_is_directory(const struct fcb *fcb)
 {
-    return fcb->inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
+    return fcb->directory;
 }
 // Does the handle stand for the directory itself, and not for a named stream of it?
 static inline bool ccb_is_directory(const struct ccb *ccb)
@@ -27,11 +27,10 @@ static inline bool ccb_is_directory(const struct ccb *ccb)
 nt_status lock_check_held(const struct scb *scb, const struct file_object *owner, u64 offset, u64 length,
                           bool write);
 
-// Attribute bits, atomically: writers of data set ARCHIVE without the fcb's lock.
+// fcb.lock is held exclusive.
 static inline void fcb_change_attributes(struct fcb *fcb, u32 clear, u32 set)
 {
-    __atomic_fetch_and(&fcb->inode.attributes, ~clear, __ATOMIC_RELAXED);
-    __atomic_fetch_or(&fcb->inode.attributes, set, __ATOMIC_RELAXED);
+    fcb->inode.attributes = (fcb->inode.attributes & ~clear) | set;
 }
 
 // After a failed read or write: name the file and the range, when it was a checksum. Returns the status.

@@ -17,9 +17,7 @@ bool vcb_is_readonly(struct vcb *vcb)
 
 void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb)
 {
-    if (!fcb_is_directory(fcb))
-        fcb_change_attributes(fcb, 0, FILE_ATTRIBUTE_ARCHIVE);
-    fcb_touch(fcb, ccb, TIME_WRITTEN | TIME_CHANGED);
+    fcb_touch(fcb, ccb, TIME_WRITTEN | TIME_CHANGED | MARK_ARCHIVE);
 }
 
 nt_status file_explain(struct vcb *vcb, const struct ccb *ccb, u64 offset, u64 length, nt_status status)
@@ -109,7 +107,7 @@ static nt_status write_append(struct vcb *vcb, struct irp *irp)
 static nt_status flush_file(struct vcb *vcb, struct fcb *fcb)
 {
     {
-        SCOPE_WRITE(&fcb->lock);
+        SCOPE_FCB(fcb);
         TRY(fcb_save(fcb));
     }
     return store_commit(vcb->store);

@@ -81,16 +81,29 @@ static void attributes_are_never_nothing(void **state)
 static void touch_respects_what_the_user_set(void **state)
 {
     (void)state;
-    struct fcb fcb = {0};
+    struct fcb *fcb;
     struct ccb ccb = {.user_set_written = true};
-    fcb_touch(&fcb, &ccb, TIME_WRITTEN | TIME_CHANGED);
-    assert_int_equal(fcb.inode.written, 0);
-    assert_int_not_equal(fcb.inode.changed, 0);
-    assert_int_equal(fcb.inode.accessed, 0);
-    assert_true(fcb.dirty);
-    fcb_touch(&fcb, NULL, TIME_WRITTEN | TIME_ACCESSED);
-    assert_int_not_equal(fcb.inode.written, 0);
-    assert_int_not_equal(fcb.inode.accessed, 0);
+    volume_put(&v, "f", "data");
+    assert_ok(fcb_get(vcb, id_of("f"), &fcb));
+    fcb->inode.accessed = fcb->inode.written = fcb->inode.changed = 1;
+    fcb->inode.attributes = 0;
+    fcb_touch(fcb, &ccb, TIME_WRITTEN | TIME_CHANGED);
+    {
+        SCOPE_FCB(fcb);
+        assert_int_equal(fcb->inode.written, 1);
+        assert_int_not_equal(fcb->inode.changed, 1);
+        assert_int_equal(fcb->inode.accessed, 1);
+        assert_int_equal(fcb->inode.attributes, 0);
+        assert_true(fcb->dirty);
+    }
+    fcb_touch(fcb, NULL, TIME_WRITTEN | TIME_ACCESSED | MARK_ARCHIVE);
+    {
+        SCOPE_FCB(fcb);
+        assert_int_not_equal(fcb->inode.written, 1);
+        assert_int_not_equal(fcb->inode.accessed, 1);
+        assert_int_equal(fcb->inode.attributes, FILE_ATTRIBUTE_ARCHIVE);
+    }
+    fcb_put(fcb);
 }
 
 static void save_writes_once(void **state)
@@ -141,7 +154,7 @@ int main(void)
         TEST(one_fcb_for_a_file),
         TEST(one_scb_for_a_stream),
         cmocka_unit_test(attributes_are_never_nothing),
-        cmocka_unit_test(touch_respects_what_the_user_set),
+        TEST(touch_respects_what_the_user_set),
         TEST(save_writes_once),
         TEST(a_handle_finds_its_name_again),
     };

@@ -177,7 +177,12 @@ static void write_through_and_flush_commit(void **state)
     open_file(&f, READ_WRITE);
     assert_ok(volume_write(&f, 0, "h", 1));
     assert_true(store_dirty(store));
+    struct inode before, after; // as the store has them
+    u64 id = ((struct ccb *)f.context)->scb->fcb->id;
+    assert_ok(inode_get(store, id, &before));
     assert_ok(volume_flush(&f));
+    assert_ok(inode_get(store, id, &after));
+    assert_true(after.written > before.written);
     assert_false(store_dirty(store));
     assert_ok(volume_close(&f));
 }
