@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simulated drive. Media are sparse: chunks come into being when they are first written, so that a drive
-// of terabytes costs what is written to it. Chunks are never freed before the drive, so data is copied
-// without a lock.
+// of terabytes costs what is written to it. Chunks are never freed before the drive (or a power cut), so data
+// is copied without a lock. After a power cut chunks are shared with the recorded past until they are
+// written.
 #include "block/blk_sim.h"
 
 #include <stdatomic.h>
 
-enum { CHUNK = 64 * 1024, NO_MEDIUM = -1 };
+enum { CHUNK = 64 * 1024, NO_MEDIUM = -1, SECTOR = 512 };
 
 typedef u8 *_Atomic chunk_pointer;
 
@@ -14,6 +15,21 @@ struct sim_medium {
     u64 size;
     bool readonly;
     chunk_pointer *chunks; // NULL: zeroes
+    u8 **base;             // recorded media: the chunks of the past; a chunk that is the same is copied first
+};
+
+struct sim_write {
+    u64 offset;
+    u8 *data;
+    size_t len;
+    bool after_flush; // a flush lies between the write before and this one
+};
+
+// What happened to medium 0 since blk_sim_record.
+struct sim_log {
+    bool recording, flushed; // flushed: since the last write
+    struct sim_write *writes;
+    size_t count, room, applied; // applied: writes that base includes
 };
 
 struct sim {
@@ -31,6 +47,7 @@ struct sim {
     u64 counts[SIM_KINDS];
     u64 fail_at[SIM_KINDS]; // count at which the command fails; 0: none
     struct sense fail_sense[SIM_KINDS];
+    struct sim_log log;
 };
 
 static nt_status medium_init(struct sim_medium *m, u64 size, bool readonly)
@@ -51,14 +68,16 @@ static void medium_free(struct sim_medium *m)
     free(m->chunks);
 }
 
-// Two writers may meet at a new chunk; one of them wins.
-static u8 *chunk_make(chunk_pointer *slot)
+// A chunk that may be written. Two writers may meet at a new one; one of them wins.
+static u8 *chunk_make(struct sim_medium *m, u64 i)
 {
-    u8 *chunk = *slot;
-    if (chunk)
+    u8 *shared = m->base ? m->base[i] : NULL, *chunk = m->chunks[i];
+    if (chunk != shared)
         return chunk;
-    u8 *fresh = calloc(1, CHUNK);
-    if (fresh && !atomic_compare_exchange_strong(slot, &chunk, fresh)) {
+    u8 *fresh = shared ? malloc(CHUNK) : calloc(1, CHUNK);
+    if (fresh && shared)
+        memcpy(fresh, shared, CHUNK);
+    if (fresh && !atomic_compare_exchange_strong(&m->chunks[i], &chunk, fresh)) {
         free(fresh);
         return chunk;
     }
@@ -84,7 +103,7 @@ static bool medium_write(struct sim_medium *m, const u8 *data, size_t len, u64 o
 {
     while (len > 0) {
         size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
-        u8 *chunk = chunk_make(&m->chunks[offset / CHUNK]);
+        u8 *chunk = chunk_make(m, offset / CHUNK);
         if (!chunk)
             return false;
         memcpy(chunk + in_chunk, data, part);
@@ -136,11 +155,27 @@ static nt_status sim_open(struct blk *b, const char *path)
     return sim_create(b, size);
 }
 
+// Also makes every chunk the medium's own again, for medium_free.
+static void log_free(struct sim *s)
+{
+    struct sim_medium *m = &s->media[0];
+    for (u64 i = 0; m->base && i * CHUNK < m->size; i++) {
+        if (m->chunks[i] == m->base[i])
+            m->chunks[i] = NULL;
+        free(m->base[i]);
+    }
+    free(m->base);
+    for (size_t i = 0; i < s->log.count; i++)
+        free(s->log.writes[i].data);
+    free(s->log.writes);
+}
+
 static void sim_close(struct blk *b)
 {
     struct sim *s = b->state;
     if (!s)
         return;
+    log_free(s);
     for (u32 i = 0; i < s->media_count; i++)
         medium_free(&s->media[i]);
     pthread_cond_destroy(&s->released);
@@ -202,10 +237,39 @@ static nt_status sim_preadv(struct blk *b, const struct iovec *iov, int n, u64 o
     return STATUS_SUCCESS;
 }
 
+// False: no memory. Does nothing unless this medium is being recorded.
+static bool log_write(struct sim *s, const struct sim_medium *m, const struct iovec *iov, int n, u64 offset)
+{
+    struct sim_log *log = &s->log;
+    SCOPE_LOCK(&s->mutex);
+    if (!log->recording || m != &s->media[0])
+        return true;
+    if (log->count == log->room) {
+        size_t room = MAX(log->room * 2, 256u);
+        struct sim_write *writes = realloc(log->writes, room * sizeof *writes);
+        if (!writes)
+            return false;
+        log->writes = writes;
+        log->room = room;
+    }
+    struct sim_write w = {.offset = offset, .after_flush = log->flushed};
+    for (int i = 0; i < n; i++)
+        w.len += iov[i].iov_len;
+    if (!(w.data = malloc(w.len)))
+        return false;
+    for (size_t i = 0, at = 0; i < (size_t)n; at += iov[i++].iov_len)
+        memcpy(w.data + at, iov[i].iov_base, iov[i].iov_len);
+    log->writes[log->count++] = w;
+    log->flushed = false;
+    return true;
+}
+
 static nt_status sim_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
     struct sim_medium *m;
     TRY(begin(b, SIM_WRITE, &m, sense));
+    if (!log_write(b->state, m, iov, n, offset))
+        return sense_report(sense, SENSE_PROTECT, 0x27, 0x07);
     for (int i = 0; i < n; i++) {
         if (!medium_write(m, iov[i].iov_base, iov[i].iov_len, offset))
             return sense_report(sense, SENSE_PROTECT, 0x27, 0x07);
@@ -216,8 +280,13 @@ static nt_status sim_pwritev(struct blk *b, const struct iovec *iov, int n, u64 
 
 static nt_status sim_flush(struct blk *b, struct sense *sense)
 {
+    struct sim *s = b->state;
     struct sim_medium *m;
-    return begin(b, SIM_FLUSH, &m, sense);
+    TRY(begin(b, SIM_FLUSH, &m, sense));
+    SCOPE_LOCK(&s->mutex);
+    if (s->log.recording && m == &s->media[0])
+        s->log.flushed = true;
+    return STATUS_SUCCESS;
 }
 
 static nt_status sim_ready(struct blk *b, struct sense *sense)
@@ -387,4 +456,120 @@ u64 blk_sim_count(struct blk *b, enum sim_kind kind)
     struct sim *s = b->state;
     SCOPE_LOCK(&s->mutex);
     return s->counts[kind];
+}
+
+// --- power cuts ----------------------------------------------------------------------------------
+
+nt_status blk_sim_record(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    struct sim_medium *m = &s->media[0];
+    ASSERT(s->media_count > 0 && !m->base);
+    u64 chunks = m->size / CHUNK + (m->size % CHUNK != 0);
+    u8 **base = calloc(chunks, sizeof *base);
+    if (!base)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    m->base = base;
+    for (u64 i = 0; i < chunks; i++) {
+        if (!m->chunks[i])
+            continue;
+        if (!(base[i] = malloc(CHUNK)))
+            return STATUS_INSUFFICIENT_RESOURCES;
+        memcpy(base[i], m->chunks[i], CHUNK);
+    }
+    s->log.recording = true;
+    return STATUS_SUCCESS;
+}
+
+u64 blk_sim_recorded(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    return s->log.count;
+}
+
+// Numbers that follow from the seed (splitmix64).
+static u64 dice(u64 *state)
+{
+    u64 z = *state += 0x9E3779B97F4A7C15ull;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
+// Some sectors are kept: by dice, or those before or behind a place where the drive stopped.
+static bool write_torn(struct sim_medium *m, const struct sim_write *w, u64 *state)
+{
+    u64 way = dice(state) % 3, first = w->offset / SECTOR,
+        sectors = (w->offset + w->len - 1) / SECTOR - first;
+    u64 stop = first + dice(state) % (sectors + 1);
+    for (size_t at = 0; at < w->len;) {
+        u64 sector = (w->offset + at) / SECTOR;
+        size_t part = MIN(w->len - at, (size_t)((sector + 1) * SECTOR - (w->offset + at)));
+        bool kept = way == 0 ? dice(state) % 2 : way == 1 ? sector < stop : sector >= stop;
+        if (kept && !medium_write(m, w->data + at, part, w->offset + at))
+            return false;
+        at += part;
+    }
+    return true;
+}
+
+// Each cut has a temper of its own: whatever comes, nearly all kept, nearly all lost.
+static bool write_by_dice(struct sim_medium *m, const struct sim_write *writes, size_t count, u64 state)
+{
+    static const struct {
+        u64 kept, lost; // in 16; the rest is torn
+    } tempers[] = {{6, 5}, {13, 2}, {2, 13}};
+    size_t temper = dice(&state) % ARRAY_LEN(tempers);
+    for (size_t i = 0; i < count; i++) {
+        u64 fate = dice(&state) % 16, kept = tempers[temper].kept;
+        bool written = true;
+        if (fate < kept)
+            written = medium_write(m, writes[i].data, writes[i].len, writes[i].offset);
+        else if (fate >= kept + tempers[temper].lost)
+            written = write_torn(m, &writes[i], &state);
+        if (!written)
+            return false;
+    }
+    return true;
+}
+
+// Bring the past forward to the first `end` writes, and the medium back to it.
+static bool rebase(struct sim *s, size_t end)
+{
+    struct sim_medium *m = &s->media[0], past = {.size = m->size};
+    bool written = true;
+    for (u64 i = 0; i * CHUNK < m->size; i++) {
+        if (m->chunks[i] != m->base[i])
+            free(m->chunks[i]);
+        m->chunks[i] = m->base[i];
+    }
+    past.chunks = m->chunks;
+    for (; written && s->log.applied < end; s->log.applied++) {
+        const struct sim_write *w = &s->log.writes[s->log.applied];
+        written = medium_write(&past, w->data, w->len, w->offset);
+    }
+    for (u64 i = 0; i * CHUNK < m->size; i++)
+        m->base[i] = m->chunks[i];
+    return written;
+}
+
+nt_status blk_sim_cut(struct blk *b, u64 after, u64 seed)
+{
+    struct sim *s = b->state;
+    struct sim_log *log = &s->log;
+    SCOPE_LOCK(&s->mutex);
+    ASSERT(s->media[0].base && after <= log->count + 1);
+    log->recording = false;
+    size_t end = MIN(after, log->count), durable = end;
+    // A flush covers what came before it, so the write behind it tells.
+    if (seed != 0 && !(after > log->count && log->flushed))
+        while (durable > 0 && (durable == end || !log->writes[durable].after_flush))
+            durable--;
+    ASSERT(durable >= log->applied);
+    u64 state = seed + after * 0xD1B54A32D192ED03ull;
+    bool written =
+        rebase(s, durable) && write_by_dice(&s->media[0], log->writes + durable, end - durable, dice(&state));
+    return written ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }

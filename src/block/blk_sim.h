@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A simulated drive in memory: what "ram:BYTES" is made of, and what tests steer: several media that can be
-// swapped, answers given in advance, errors at the n-th command, flipped bytes. Every function here may be
-// called while commands run.
+// swapped, answers given in advance, errors at the n-th command, flipped bytes, power cuts. Every function
+// here but blk_sim_cut may be called while commands run.
 #ifndef BLOCK_BLK_SIM_H
 #define BLOCK_BLK_SIM_H
 
@@ -57,5 +57,17 @@ void blk_sim_peek(struct blk *b, u32 medium, void *data, size_t len, u64 offset)
 void blk_sim_flip(struct blk *b, u32 medium, u64 offset, u8 mask);
 
 u64 blk_sim_count(struct blk *b, enum sim_kind kind); // commands that reached the drive
+
+// --- power cuts: medium 0 as a cut of the power would have left it -------------------------------
+
+// Remember every write and flush from now on, until the first cut.
+nt_status blk_sim_record(struct blk *b);
+u64 blk_sim_recorded(struct blk *b); // writes so far
+// The medium after the first `after` recorded writes; one more than there are includes what the end flushed.
+// Seed 0: all of them are there. Any other seed: those that a flush covered are there, and each later one is
+// kept, lost (with what an earlier one wrote there in its place) or torn, which keeps some of its 512-byte
+// sectors; the same seed and cut throw the same dice. What is written after a cut is forgotten at the next.
+// Cuts are asked for in ascending order.
+nt_status blk_sim_cut(struct blk *b, u64 after, u64 seed);
 
 #endif

@@ -132,6 +132,101 @@ static void prevents_ejects_and_loads(void **state)
     blk_close(b);
 }
 
+// --- power cuts ----------------------------------------------------------------------------------
+
+enum { SECTOR = 512, WRITE = 8 * SECTOR };
+
+static void write_all(struct blk *b, u8 value, u64 offset)
+{
+    u8 data[WRITE];
+    memset(data, value, sizeof data);
+    assert_ok(blk_pwrite(b, data, sizeof data, offset, NULL));
+}
+
+// What a range holds when all its sectors are one of two values: how many are the second. -1: something else.
+static int count_second(struct blk *b, u64 offset, u8 first, u8 second)
+{
+    u8 data[WRITE];
+    int count = 0;
+    blk_sim_peek(b, 0, data, sizeof data, offset);
+    for (int sector = 0; sector < 8; sector++) {
+        u8 value = data[sector * SECTOR];
+        for (int i = 0; i < SECTOR; i++)
+            if (data[sector * SECTOR + i] != value || (value != first && value != second))
+                return -1;
+        count += value == second;
+    }
+    return count;
+}
+
+// Over the edge of a chunk: 1, then 2 and a flush, then 3.
+static struct blk *recorded(void)
+{
+    struct blk *b;
+    assert_ok(blk_sim_new(MIB, 0, &b));
+    write_all(b, 1, 65536 - 1024);
+    assert_ok(blk_sim_record(b));
+    write_all(b, 2, 65536 - 1024);
+    assert_ok(blk_flush(b, NULL));
+    write_all(b, 3, 65536 - 1024);
+    assert_int_equal(blk_sim_recorded(b), 2);
+    return b;
+}
+
+static void a_cut_leaves_the_first_writes(void **state)
+{
+    (void)state;
+    struct blk *b = recorded();
+    for (u8 after = 0; after <= 2; after++) {
+        assert_ok(blk_sim_cut(b, after, 0));
+        assert_int_equal(count_second(b, 65536 - 1024, 0, after + 1), 8);
+        write_all(b, 9, 65536 - 1024);
+        write_all(b, 9, MIB - WRITE);
+        assert_ok(blk_sim_cut(b, after, 0));
+        assert_int_equal(count_second(b, 65536 - 1024, 0, after + 1), 8);
+        assert_int_equal(count_second(b, MIB - WRITE, 9, 0), 8);
+    }
+    blk_close(b);
+}
+
+static void a_cut_harms_what_no_flush_covered(void **state)
+{
+    (void)state;
+    struct blk *b = recorded();
+    bool kept = false, lost = false, torn = false;
+    for (u64 seed = 1; seed <= 100; seed++) {
+        assert_ok(blk_sim_cut(b, 1, seed));
+        int count = count_second(b, 65536 - 1024, 1, 2);
+        assert_true(count >= 0);
+        lost |= count == 0;
+        torn |= count > 0 && count < 8;
+        kept |= count == 8;
+        assert_ok(blk_sim_cut(b, 1, seed));
+        assert_int_equal(count_second(b, 65536 - 1024, 1, 2), count);
+    }
+    assert_true(kept && lost && torn);
+    for (u64 seed = 1; seed <= 100; seed++) {
+        assert_ok(blk_sim_cut(b, 2, seed));
+        assert_true(count_second(b, 65536 - 1024, 2, 3) >= 0);
+    }
+    blk_close(b);
+}
+
+static void a_flush_at_the_end_counts(void **state)
+{
+    (void)state;
+    struct blk *b;
+    assert_ok(blk_sim_new(MIB, 0, &b));
+    assert_ok(blk_sim_record(b));
+    write_all(b, 1, 0);
+    assert_ok(blk_flush(b, NULL));
+    for (u64 seed = 1; seed <= 20; seed++) {
+        assert_ok(blk_sim_cut(b, 2, seed));
+        assert_int_equal(count_second(b, 0, 0, 1), 8);
+    }
+    blk_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +236,9 @@ int main(void)
         cmocka_unit_test(fails_the_nth_command),
         cmocka_unit_test(a_stuck_command_waits_for_its_release),
         cmocka_unit_test(prevents_ejects_and_loads),
+        cmocka_unit_test(a_cut_leaves_the_first_writes),
+        cmocka_unit_test(a_cut_harms_what_no_flush_covered),
+        cmocka_unit_test(a_flush_at_the_end_counts),
     };
     return cmocka_run_group_tests_name("blk_sim", tests, NULL, NULL);
 }
