@@ -36,6 +36,14 @@ bool super_check(const struct raw_super *super)
         return false;
     if (bytes < STORE_SIZE_MIN(cluster) / 2 || from_le64(super->free) > units)
         return false;
+    if (from_le64(super->groups) > from_le64(super->free) / GROUP_UNITS ||
+        from_le64(super->space.free) != from_le64(super->free) ||
+        from_le64(super->space.groups) != from_le64(super->groups))
+        return false;
+    if (units != space_round_units(units, unit, gap) || from_le64(super->next_object) < OBJECT_FIRST ||
+        from_le64(super->tree.birth) > from_le64(super->generation) ||
+        from_le64(super->space.birth) > from_le64(super->generation))
+        return false;
     if (super->copies < 1 || super->copies > 2 || super->tree_level >= TREE_LEVELS_MAX ||
         super->label_length > sizeof super->label)
         return false;
