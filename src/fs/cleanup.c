@@ -29,16 +29,8 @@ static nt_status is_deletable(struct vcb *vcb, const struct fcb *fcb, bool *yes)
     return fcb_is_directory(fcb) ? dirent_is_empty(vcb->store, fcb->id, yes) : STATUS_SUCCESS;
 }
 
-static nt_status unlink_held(struct vcb *vcb, struct fcb *parent, const struct dirent *entry, struct fcb *fcb)
-{
-    bool deletable;
-    TRY(is_deletable(vcb, fcb, &deletable));
-    fcb->delete_pending = false;
-    return deletable ? file_unlink(vcb, parent, (struct str){entry->name, entry->name_len}, fcb)
-                     : STATUS_SUCCESS;
-}
-
-// The last handle of a file that is to be deleted: its name goes, and with the last name its data.
+// The last handle of a file that is to be deleted: its name goes, and with the last name its data. A
+// directory is empty: it was when its deletion became pending, and nothing is made in it since.
 static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
 {
     struct fcb *fcb = ccb->scb->fcb, *parent;
@@ -51,7 +43,8 @@ static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
     {
         SCOPE_FCB(parent);
         SCOPE_FCB(fcb);
-        status = unlink_held(vcb, parent, &entry, fcb);
+        fcb->delete_pending = false;
+        status = file_unlink(vcb, parent, (struct str){entry.name, entry.name_len}, fcb);
         gone = fcb->deleted;
     }
     fcb_put(parent);
