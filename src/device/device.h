@@ -72,7 +72,6 @@ struct file_object {
     u32 share;
     u32 options;      // FILE_* create options
     bool volume_open; // the open named the volume or device itself, not a file on it
-    u64 media_locks;  // drive floor: locks this handle holds
 };
 
 nt_status dev_new(const struct driver *driver, const char *name, u32 type, size_t extension_size,

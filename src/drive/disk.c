@@ -47,7 +47,7 @@ static nt_status control(struct device *device, struct irp *irp)
 const struct driver drive_disk_driver = {
     .name = "disk",
     .dispatch = {[IRP_MJ_CREATE] = drive_succeed,
-                 [IRP_MJ_CLEANUP] = drive_cleanup,
+                 [IRP_MJ_CLEANUP] = drive_succeed,
                  [IRP_MJ_CLOSE] = drive_succeed,
                  [IRP_MJ_READ] = media_read,
                  [IRP_MJ_WRITE] = media_write,

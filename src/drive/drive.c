@@ -85,50 +85,21 @@ void drive_answer(struct irp *irp, const void *data, size_t length)
 
 // --- lock, eject, load ---------------------------------------------------------------------------
 
-// Give back n of the locks; the drive is told when the last one goes. removal is held.
-static nt_status unlock_media(struct device *device, struct irp *irp, u32 n)
-{
-    struct drive *drive = drive_of(device);
-    n = MIN(n, drive->locks);
-    if (n == 0)
-        return STATUS_SUCCESS;
-    if (drive->locks == n)
-        TRY(media_command(device, irp, BLK_ALLOW));
-    drive->locks -= n;
-    return STATUS_SUCCESS;
-}
-
-// Any handle may give back a lock; those that a handle took and still has go with it.
+// A simple count: any caller may give back any lock, and a closed handle gives back none
+// (spec/storage.md 2.8). The drive is told of the last one; one that is too many is ignored.
 static nt_status media_removal(struct device *device, struct irp *irp)
 {
     struct drive *drive = drive_of(device);
-    struct file_object *file = irp->file;
     bool prevent = *(const u8 *)irp->p.control.in != 0;
     if (!drive->options.removable)
         return STATUS_SUCCESS;
     SCOPE_LOCK(&drive->removal);
-    if (!prevent) {
-        TRY(unlock_media(device, irp, 1));
-        if (file && file->media_locks > 0)
-            file->media_locks--;
+    if (!prevent && drive->locks == 0)
         return STATUS_SUCCESS;
-    }
-    TRY(media_command(device, irp, BLK_PREVENT));
-    drive->locks++;
-    if (file)
-        file->media_locks++;
+    if (prevent || drive->locks == 1)
+        TRY(media_command(device, irp, prevent ? BLK_PREVENT : BLK_ALLOW));
+    drive->locks += prevent ? 1 : -1u;
     return STATUS_SUCCESS;
-}
-
-nt_status drive_cleanup(struct device *device, struct irp *irp)
-{
-    struct file_object *file = irp->file;
-    if (!file || file->media_locks == 0)
-        return STATUS_SUCCESS;
-    SCOPE_LOCK(&drive_of(device)->removal);
-    u32 locks = (u32)MIN(file->media_locks, UINT32_MAX);
-    file->media_locks = 0;
-    return unlock_media(device, irp, locks);
 }
 
 static nt_status eject_media(struct device *device, struct irp *irp)

@@ -31,7 +31,7 @@ static nt_status control(struct device *device, struct irp *irp)
 const struct driver drive_tape_driver = {
     .name = "tape",
     .dispatch = {[IRP_MJ_CREATE] = drive_succeed,
-                 [IRP_MJ_CLEANUP] = drive_cleanup,
+                 [IRP_MJ_CLEANUP] = drive_succeed,
                  [IRP_MJ_CLOSE] = drive_succeed,
                  [IRP_MJ_DEVICE_CONTROL] = control},
     .destroy = drive_destroy,

@@ -411,8 +411,6 @@ static nt_status dispatch_cleanup(struct device *device, struct irp *irp)
         pthread_rwlock_rdlock(&vcb->lock);
     nt_status status = fs_cleanup(vcb, irp);
     fs_leave(vcb);
-    if (irp->file->media_locks > 0) // the drive gives back what this handle locked
-        status = dev_call(vcb->real, irp);
     return status;
 }
 
