@@ -42,14 +42,10 @@ static bool native_disposition(DWORD disposition, DWORD access, uint32_t *out)
     return disposition != TRUNCATE_EXISTING || (access & (GENERIC_WRITE | GENERIC_ALL | FILE_WRITE_DATA));
 }
 
-// CreateFile has its own errors for two statuses.
-static DWORD create_error(nt_status status, DWORD disposition, const char *native)
+// CreateFile has its own error for a collision.
+static DWORD create_error(nt_status status)
 {
-    if (status == STATUS_OBJECT_NAME_COLLISION && disposition == CREATE_NEW)
-        return ERROR_FILE_EXISTS;
-    if (status == STATUS_FILE_IS_A_DIRECTORY && native[strlen(native) - 1] == '\\')
-        return ERROR_PATH_NOT_FOUND;
-    return hf_status_to_win32(status);
+    return status == STATUS_OBJECT_NAME_COLLISION ? ERROR_FILE_EXISTS : hf_status_to_win32(status);
 }
 
 static HANDLE publish(hf_handle file, DWORD access, DWORD flags)
@@ -90,7 +86,7 @@ HANDLE CreateFileA(LPCSTR name, DWORD access, DWORD share, LPSECURITY_ATTRIBUTES
     hf_handle file;
     nt_status status = hf_open(native, &options, &file);
     if (status != STATUS_SUCCESS) {
-        win32_fail(create_error(status, disposition, native));
+        win32_fail(create_error(status));
         return INVALID_HANDLE_VALUE;
     }
     bool existed = (disposition == CREATE_ALWAYS || disposition == OPEN_ALWAYS) && action != FILE_CREATED;

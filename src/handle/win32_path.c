@@ -51,12 +51,18 @@ static BOOL is_directory(hf_handle file)
     return hf_stat(file, &st) == STATUS_SUCCESS && (st.attributes & FILE_ATTRIBUTE_DIRECTORY);
 }
 
-static BOOL move_here(hf_handle file, const char *to, DWORD flags)
+// Once the directory of a name is flushed, the name and the closed file behind it are on stable storage.
+static BOOL flush_directory_of(char *native)
 {
-    WIN32_FREE char *native = win32_name(to);
-    if (!native || !win32_result(hf_rename(file, NULL, native, flags & MOVEFILE_REPLACE_EXISTING)))
+    hf_handle directory;
+    struct hf_open_options options = {.access = FILE_ADD_SUBDIRECTORY | SYNCHRONIZE,
+                                      .options = FILE_DIRECTORY_FILE};
+    strrchr(native, '\\')[1] = 0;
+    if (!win32_result(hf_open(native, &options, &directory)))
         return FALSE;
-    return !(flags & MOVEFILE_WRITE_THROUGH) || win32_result(hf_flush(file));
+    BOOL ok = win32_result(hf_flush(directory));
+    win32_close(directory);
+    return ok;
 }
 
 BOOL MoveFileExA(LPCSTR from, LPCSTR to, DWORD flags)
@@ -64,15 +70,16 @@ BOOL MoveFileExA(LPCSTR from, LPCSTR to, DWORD flags)
     hf_handle file;
     if (!to) // a deletion at the next boot
         return win32_fail(ERROR_NOT_SUPPORTED);
-    if (!win32_open(from, DELETE | FILE_READ_ATTRIBUTES, FILE_OPEN_REPARSE_POINT, &file))
+    WIN32_FREE char *native = win32_name(to);
+    if (!native || !win32_open(from, DELETE | FILE_READ_ATTRIBUTES, FILE_OPEN_REPARSE_POINT, &file))
         return FALSE;
-    BOOL ok = move_here(file, to, flags);
+    BOOL ok = win32_result(hf_rename(file, NULL, native, flags & MOVEFILE_REPLACE_EXISTING));
     bool copy = !ok && GetLastError() == ERROR_NOT_SAME_DEVICE && (flags & MOVEFILE_COPY_ALLOWED) &&
                 !is_directory(file);
     win32_close(file);
-    if (!copy)
-        return ok;
-    return CopyFileA(from, to, !(flags & MOVEFILE_REPLACE_EXISTING)) && DeleteFileA(from);
+    if (copy)
+        ok = CopyFileA(from, to, !(flags & MOVEFILE_REPLACE_EXISTING)) && DeleteFileA(from);
+    return ok && (!(flags & MOVEFILE_WRITE_THROUGH) || flush_directory_of(native));
 }
 
 BOOL MoveFileA(LPCSTR from, LPCSTR to)
