@@ -60,15 +60,11 @@ static nt_status get_inode(struct vcb *vcb, u64 id, struct inode *inode)
         SCOPE_FCB(fcb);
         *inode = fcb->inode;
     }
-    struct scb *scb = scb_find(fcb, (struct str){0});
-    if (scb && scb->stream) {
-        struct stream_info info;
-        stream_get_info(scb->stream, &info);
+    struct stream_info info;
+    if (fcb_stream_info(fcb, &info)) {
         inode->size = info.size;
         inode->allocated = info.allocated;
     }
-    if (scb)
-        scb_put(scb);
     fcb_put(fcb);
     return STATUS_SUCCESS;
 }

@@ -157,6 +157,19 @@ nt_status scb_get(struct fcb *fcb, struct str name, struct scb **out)
     return STATUS_SUCCESS;
 }
 
+// Streams come and go under fcb.opening, so that it is enough to look at one.
+bool fcb_stream_info(struct fcb *fcb, struct stream_info *info)
+{
+    SCOPE_LOCK(&fcb->opening);
+    const struct scb *scb = fcb->streams;
+    while (scb && scb->name_len)
+        scb = scb->next;
+    if (!scb || !scb->stream)
+        return false;
+    stream_get_info(scb->stream, info);
+    return true;
+}
+
 // The inode's stream state is a copy that ages while the stream is open.
 static void close_stream(struct scb *scb)
 {
