@@ -339,5 +339,8 @@ nt_status hf_query_directory(hf_handle h, uint32_t class_, const char *pattern, 
 
 nt_status hf_list(hf_handle h, const char *pattern, bool restart, void *out, size_t length, size_t *done)
 {
-    return hf_query_directory(h, FileHfDirectoryInformation, pattern, restart, false, out, length, done);
+    nt_status status =
+        hf_query_directory(h, FileHfDirectoryInformation, pattern, restart, false, out, length, done);
+    // That nothing matches at all is a status of its own only for Windows' classes.
+    return status == STATUS_NO_SUCH_FILE ? STATUS_NO_MORE_FILES : status;
 }

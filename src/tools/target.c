@@ -290,8 +290,7 @@ nt_status listing_read(hf_handle directory, struct listing *out)
     for (bool restart = true;; restart = false) {
         size_t done;
         nt_status status = hf_list(directory, NULL, restart, buffer, sizeof buffer, &done);
-        // An empty root has nothing at all, not even dots: no such file.
-        if (status == STATUS_NO_MORE_FILES || (restart && status == STATUS_NO_SUCH_FILE))
+        if (status == STATUS_NO_MORE_FILES)
             return STATUS_SUCCESS;
         if (status != STATUS_SUCCESS)
             return status;

@@ -165,6 +165,7 @@ static void listing(void **state)
     assert_ok(stack_open("X:\\d", FILE_LIST_DIRECTORY, 0, 0, &h));
     assert_ok(hf_query_directory(h, FileNamesInformation, "*.TXT", true, true, buffer, sizeof buffer, &done));
     assert_int_equal(get_le32(buffer + 8), 14);
+    assert_status(hf_list(h, "no such*", true, buffer, sizeof buffer, &done), STATUS_NO_MORE_FILES);
     assert_status(hf_list(h, "\xff", true, buffer, sizeof buffer, &done), STATUS_OBJECT_NAME_INVALID);
     assert_ok(hf_close(h));
     remove_name("X:\\d\\one.txt");
