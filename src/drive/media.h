@@ -49,7 +49,8 @@ struct ioctl_row {
     nt_status (*handler)(struct device *device, struct irp *irp);
 };
 
-nt_status drive_succeed(struct device *device, struct irp *irp); // DEVICE_CONTROL: the rows of this kind of drive first, then those that all have in common.
+nt_status drive_succeed(struct device *device, struct irp *irp);
+// DEVICE_CONTROL: the rows of this kind of drive first, then those that all have in common.
 nt_status drive_control(struct device *device, struct irp *irp, const struct ioctl_row *rows, size_t n);
 void drive_destroy(struct device *device);
 // Fill the output buffer; its length was checked.

@@ -32,10 +32,10 @@ def exports_are_declared():
 
 
 def declarations_are_exported():
-    if 'win32' in os.path.basename(LIBRARY):
-        raise tap.Skip('the Win32 headers also hold macros and inline functions')
     names = {n for n in declared('include/holdfast/holdfast.h') if n.startswith('hf_')}
     return [f'{name} is declared, but not exported' for name in sorted(names - exported())]
 
 
-tap.main([exports_are_declared, declarations_are_exported])
+# The Win32 headers also hold macros and inline functions, so there only the one direction can be asked.
+native = 'win32' not in os.path.basename(LIBRARY)
+tap.main([exports_are_declared] + ([declarations_are_exported] if native else []))
