@@ -241,6 +241,7 @@ static void stale_handles(void **state)
     assert_fails(SetEvent(h), ERROR_INVALID_HANDLE);
     assert_fails(FindClose(h), ERROR_INVALID_HANDLE);
     assert_win(CloseHandle(h));
+    HANDLE next = open_with("X:\\stale", GENERIC_READ, 0); // in the same slot
     HANDLE bad[] = {h, NULL, INVALID_HANDLE_VALUE, (HANDLE)4, (HANDLE)7, (HANDLE)0x7ffffffffffffffc, &done};
     for (size_t i = 0; i < ARRAYSIZE(bad); i++) {
         assert_fails(ReadFile(bad[i], &c, 1, &done, NULL), ERROR_INVALID_HANDLE);
@@ -250,6 +251,7 @@ static void stale_handles(void **state)
         if (bad[i] != GetCurrentProcess())
             assert_fails(CloseHandle(bad[i]), ERROR_INVALID_HANDLE);
     }
+    assert_win(CloseHandle(next));
 }
 
 // --- data ----------------------------------------------------------------------------------------
@@ -296,6 +298,27 @@ static void read_write_pointer(void **state)
     assert_fails(ReadFile(h, data, 1, &done, NULL), ERROR_ACCESS_DENIED);
     assert_win(CloseHandle(h));
     expect("X:\\data", "0123abcd");
+}
+
+static void null_buffers(void **state)
+{
+    (void)state;
+    DWORD done;
+    put("X:\\null", "text");
+    HANDLE h = open_with("X:\\null", GENERIC_READ | GENERIC_WRITE, 0);
+    assert_false(ReadFile(h, NULL, 4, &done, NULL));
+    assert_false(WriteFile(h, NULL, 4, &done, NULL));
+    assert_false(GetFileSizeEx(h, NULL));
+    assert_false(GetFileInformationByHandle(h, NULL));
+    assert_false(GetFileInformationByHandleEx(h, FileBasicInfo, NULL, sizeof(FILE_BASIC_INFO)));
+    assert_false(SetFileInformationByHandle(h, FileBasicInfo, NULL, sizeof(FILE_BASIC_INFO)));
+    assert_false(SetFileInformationByHandle(h, FileRenameInfo, NULL, sizeof(FILE_RENAME_INFO)));
+    assert_win(CloseHandle(h));
+    assert_false(DeleteFileA(NULL));
+    assert_false(DeleteFileW(NULL));
+    assert_false(CopyFileW(NULL, NULL, FALSE));
+    assert_ptr_equal(FindFirstFileW(L"X:\\*", NULL), INVALID_HANDLE_VALUE);
+    expect("X:\\null", "text");
 }
 
 // An OVERLAPPED on a handle without FILE_FLAG_OVERLAPPED: its offset, and finished on return.
@@ -1102,6 +1125,7 @@ int main(void)
         cmocka_unit_test(create_volumes),
         cmocka_unit_test(stale_handles),
         cmocka_unit_test(read_write_pointer),
+        cmocka_unit_test(null_buffers),
         cmocka_unit_test(overlapped_on_synchronous_handle),
         cmocka_unit_test(overlapped_requests),
         cmocka_unit_test(locks),
