@@ -157,8 +157,10 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
     // Nobody may write while the table is not loaded.
     atomic_store(&s->readonly, readonly);
     TRY_OUT(load_case_table(s));
-    if (!readonly)
+    if (!readonly) {
+        TRY_OUT(super_settle(s, &super));
         TRY_OUT(reap_orphans(s));
+    }
     *out = s;
     return STATUS_SUCCESS;
 out:

@@ -299,7 +299,11 @@ static inline u64 store_reserve(const struct store *s)
 // The newest valid superblock. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR, VOLUME_NOT_UPGRADED.
 nt_status super_read(struct blk *b, struct raw_super *super);
 nt_status super_write(struct blk *b, struct raw_super *super); // seals and writes all copies of its slot
-u64 super_mirror_gap(u64 size);                                // of a volume that is being formatted
+// Before anything is written to a volume that was just opened: a cut of the power may have left one copy
+// only, and a process that died may have left the superblock in the device's cache, where it would not
+// outlive what is written over the pages that it freed.
+nt_status super_settle(struct store *s, struct raw_super *super);
+u64 super_mirror_gap(u64 size); // of a volume that is being formatted
 nt_status super_erase(struct blk *b, u64 mirror_gap);
 bool super_check(const struct raw_super *super); // hostile bytes in, yes or no out
 u64 super_place(const struct raw_super *super, u32 slot, u32 copy);

@@ -111,6 +111,22 @@ nt_status super_write(struct blk *b, struct raw_super *super)
     return STATUS_SUCCESS;
 }
 
+nt_status super_settle(struct store *s, struct raw_super *super)
+{
+    u32 slot = (u32)(from_le64(super->generation) % 2);
+    for (u32 copy = 0; copy < super->copies; copy++) {
+        struct raw_super there;
+        u64 at = super_place(super, slot, copy);
+        nt_status status = blk_pread(s->blk, &there, sizeof there, at, NULL);
+        if (status == STATUS_SUCCESS && memcmp(&there, super, sizeof there) == 0)
+            continue;
+        // A place that cannot be written is the next commit's trouble, and a check reports it.
+        if (blk_pwrite(s->blk, super, sizeof *super, at, NULL) == STATUS_SUCCESS)
+            atomic_fetch_add(&s->repairs, 1);
+    }
+    return blk_flush(s->blk, NULL);
+}
+
 nt_status super_erase(struct blk *b, u64 mirror_gap)
 {
     static const struct raw_super zeros;
