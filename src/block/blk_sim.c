@@ -238,7 +238,7 @@ static nt_status sim_preadv(struct blk *b, const struct iovec *iov, int n, u64 o
 }
 
 // False: no memory. Does nothing unless this medium is being recorded.
-static bool log_write(struct sim *s, const struct sim_medium *m, const struct iovec *iov, int n, u64 offset)
+static bool log_write(struct sim *s, struct sim_medium *m, const struct iovec *iov, int n, u64 offset)
 {
     struct sim_log *log = &s->log;
     SCOPE_LOCK(&s->mutex);
@@ -252,12 +252,17 @@ static bool log_write(struct sim *s, const struct sim_medium *m, const struct io
         log->writes = writes;
         log->room = room;
     }
-    struct sim_write w = {.offset = offset, .after_flush = log->flushed};
+    u64 end = offset;
     for (int i = 0; i < n; i++)
-        w.len += iov[i].iov_len;
-    if (!(w.data = malloc(w.len)))
+        end += iov[i].iov_len;
+    // Whole sectors: the power cannot take back what an earlier write left in a part of one.
+    u64 start = align_down(offset, SECTOR);
+    end = MIN(align_up(end, SECTOR), m->size);
+    struct sim_write w = {start, malloc(end - start), end - start, log->flushed};
+    if (!w.data)
         return false;
-    for (size_t i = 0, at = 0; i < (size_t)n; at += iov[i++].iov_len)
+    medium_read(m, w.data, w.len, start);
+    for (size_t i = 0, at = offset - start; i < (size_t)n; at += iov[i++].iov_len)
         memcpy(w.data + at, iov[i].iov_base, iov[i].iov_len);
     log->writes[log->count++] = w;
     log->flushed = false;
