@@ -36,7 +36,8 @@ static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
     struct fcb *fcb = ccb->scb->fcb, *parent;
     struct dirent entry;
     u64 parent_id;
-    TRY(ccb_name(vcb, ccb, &parent_id, &entry));
+    fcb->doomed->scb = ccb->scb;
+    TRY(ccb_name(vcb, fcb->doomed, &parent_id, &entry));
     TRY(fcb_get(vcb, parent_id, &parent));
     nt_status status;
     bool gone;
@@ -55,16 +56,16 @@ static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
 }
 
 // FILE_DELETE_ON_CLOSE makes the deletion pending; a directory that is not empty is spared.
-static nt_status mark_delete_on_close(struct vcb *vcb, struct scb *scb)
+static nt_status mark_delete_on_close(struct vcb *vcb, const struct ccb *ccb)
 {
+    struct scb *scb = ccb->scb;
     bool deletable;
     if (scb->name_len) {
         scb->delete_pending = true;
         return STATUS_SUCCESS;
     }
     TRY(is_deletable(vcb, scb->fcb, &deletable));
-    scb->fcb->delete_pending |= deletable;
-    return STATUS_SUCCESS;
+    return deletable ? fcb_doom(scb->fcb, ccb) : STATUS_SUCCESS;
 }
 
 // What of a handle's end concerns the medium, short of deleting the file. fcb.lock is held exclusive.
@@ -73,7 +74,7 @@ static nt_status settle(struct vcb *vcb, const struct ccb *ccb)
     struct scb *scb = ccb->scb;
     struct fcb *fcb = scb->fcb;
     if (ccb->delete_on_close)
-        TRY(mark_delete_on_close(vcb, scb));
+        TRY(mark_delete_on_close(vcb, ccb));
     if (fcb->delete_pending && fcb->handles == 0)
         return STATUS_SUCCESS;
     if (fcb->archive_later && !(fcb->inode.attributes & FILE_ATTRIBUTE_ARCHIVE)) {

@@ -51,6 +51,7 @@ static void destroy(struct fcb *fcb)
     pthread_rwlock_destroy(&fcb->lock);
     pthread_mutex_destroy(&fcb->opening);
     pthread_mutex_destroy(&fcb->news_mutex);
+    free(fcb->doomed);
     free(fcb);
 }
 
@@ -347,4 +348,15 @@ nt_status ccb_name(struct vcb *vcb, const struct ccb *ccb, u64 *parent, struct d
     struct link_position position = {0};
     nt_status status = link_next(vcb->store, id, &position, parent, entry);
     return status == STATUS_NO_MORE_FILES ? STATUS_FILE_INVALID : status;
+}
+
+nt_status fcb_doom(struct fcb *fcb, const struct ccb *ccb)
+{
+    if (!fcb->doomed)
+        fcb->doomed = malloc(sizeof *fcb->doomed);
+    if (!fcb->doomed)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    *fcb->doomed = *ccb;
+    fcb->delete_pending = true;
+    return STATUS_SUCCESS;
 }

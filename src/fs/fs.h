@@ -92,8 +92,9 @@ struct fcb {
     bool archive_later;    // set by SET_REPARSE_POINT: ARCHIVE appears when the handle is closed
                            // (spec/reparse.md 8.13)
     bool delete_pending;
-    bool deleted; // has no name any more; reaped when the last handle goes
-    bool invalid; // FILE_INVALID for good
+    struct ccb *doomed; // a copy of the handle that asked for the deletion: its name is the one that goes
+    bool deleted;       // has no name any more; reaped when the last handle goes
+    bool invalid;       // FILE_INVALID for good
     u64 epoch;
     u32 handles;
     pthread_mutex_t opening; // one opening or closing of its streams at a time; taken before vcb.table
@@ -169,6 +170,8 @@ void fcb_close_streams(struct fcb *fcb);
 void vcb_close_streams(struct vcb *vcb);
 // The name through which a handle was opened, or, if that is gone, any other. FILE_INVALID: it has none.
 nt_status ccb_name(struct vcb *vcb, const struct ccb *ccb, u64 *parent, struct dirent *entry);
+// The file's deletion is pending from now on, by the name that this handle knows. fcb.lock is held exclusive.
+nt_status fcb_doom(struct fcb *fcb, const struct ccb *ccb);
 nt_status scb_get(struct fcb *fcb, struct str name, struct scb **out); // OBJECT_NAME_NOT_FOUND
 void scb_put(struct scb *scb);
 // Compare with the medium after it came back: SUCCESS or FILE_INVALID.

@@ -479,10 +479,12 @@ static nt_status dispose(struct vcb *vcb, struct irp *irp, u32 flags)
         scb->delete_pending = flags & DISPOSITION_DELETE;
         return STATUS_SUCCESS;
     }
-    if (flags & DISPOSITION_DELETE)
-        TRY(may_delete(vcb, fcb, flags));
-    fcb->delete_pending = flags & DISPOSITION_DELETE;
-    return STATUS_SUCCESS;
+    if (!(flags & DISPOSITION_DELETE)) {
+        fcb->delete_pending = false;
+        return STATUS_SUCCESS;
+    }
+    TRY(may_delete(vcb, fcb, flags));
+    return fcb_doom(fcb, irp_ccb(irp));
 }
 
 static nt_status set_disposition(struct vcb *vcb, struct irp *irp)

@@ -92,6 +92,24 @@ static void no_child_in_a_directory_that_is_to_go(void **state)
     assert_status(volume_probe(&v, "d", 0), STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
+// The name that goes is the one of the handle that asked for it, whoever closes last.
+static void the_deleted_name_goes(void **state)
+{
+    (void)state;
+    struct file_object f, g, root;
+    volume_put(&v, "one", "data");
+    assert_ok(volume_open(&v, &f, "one", DELETE | FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0));
+    assert_ok(volume_open(&v, &root, "", FILE_LIST_DIRECTORY, FILE_OPEN, 0));
+    assert_ok(volume_name(&f, FileLinkInformation, &root, "two", false));
+    assert_ok(volume_open(&v, &g, "two", FILE_READ_DATA, FILE_OPEN, 0));
+    assert_ok(volume_delete(&f));
+    assert_ok(volume_close(&f));
+    assert_ok(volume_close(&g));
+    assert_ok(volume_close(&root));
+    assert_status(volume_probe(&v, "one", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+    volume_expect(&v, "two", "data");
+}
+
 static void one_of_two_links(void **state)
 {
     (void)state;
@@ -219,6 +237,7 @@ int main(void)
         TEST(delete_on_close),
         TEST(delete_on_close_spares_what_is_not_empty),
         TEST(no_child_in_a_directory_that_is_to_go),
+        TEST(the_deleted_name_goes),
         TEST(one_of_two_links),
         TEST(deleted_under_its_new_name),
         TEST(named_stream),
