@@ -376,13 +376,10 @@ static nt_status in_place(struct stream *m, u64 offset, u64 *len, u64 *device, u
     u64 clusters = e.first + e.clusters - cluster;
     u64 unit = e.unit + (cluster - e.first) * s->cluster_units;
     if (e.flags & EXTENT_SHARED) {
-        u32 count;
-        u64 run;
-        TRY(refs_count(s, unit, clusters * s->cluster_units, &count, &run));
-        clusters = MAX(run / s->cluster_units, 1ull);
+        // Even when nobody else has them any more: to the last commit they may be another stream's still, or
+        // have sums.
         *until_mapped = (u32)clusters;
-        if (count > 1)
-            return STATUS_SUCCESS;
+        return STATUS_SUCCESS;
     }
     *len = MIN(room, clusters * s->cluster - offset % s->cluster);
     *device = unit * s->unit + offset % s->cluster;
