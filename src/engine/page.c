@@ -99,8 +99,7 @@ void page_put(struct page *p)
         frame_free(p->cache, p);
 }
 
-// A frame that nobody uses, from the free list or by the clock. NULL when every frame is pinned or dirty.
-static struct page *frame_take(struct cache *c)
+static struct page *frame_find(struct cache *c)
 {
     SCOPE_LOCK(&c->mutex);
     struct page *p = c->free_list;
@@ -121,6 +120,19 @@ static struct page *frame_take(struct cache *c)
         }
     }
     return NULL;
+}
+
+// A frame that nobody uses, from the free list or by the clock. NULL when every frame is pinned or dirty.
+static struct page *frame_take(struct cache *c)
+{
+    struct page *p = frame_find(c);
+    if (p) {
+        // Latches are ordered by the level of their pages, so another page has another latch: what looks for
+        // deadlocks would see parents and children change places.
+        pthread_rwlock_destroy(&p->latch);
+        pthread_rwlock_init(&p->latch, NULL);
+    }
+    return p;
 }
 
 // Under the stripe: make the frame findable.
@@ -218,15 +230,20 @@ nt_status page_get(struct store *s, const struct ptr *ptr, enum page_kind kind, 
         if (!p) {
             if (!(fresh = frame_take(c)))
                 return STATUS_INSUFFICIENT_RESOURCES;
+            // Before the stripe, as readers do; nobody else knows the frame yet.
+            pthread_rwlock_wrlock(&fresh->latch);
             continue;
+        }
+        if (fresh) {
+            pthread_rwlock_unlock(&fresh->latch);
+            frame_free(c, fresh);
+            fresh = NULL;
         }
         if (atomic_load(&p->state) == PAGE_LOADING) {
             pthread_rwlock_rdlock(&p->latch);
             pthread_rwlock_unlock(&p->latch);
         }
         if (atomic_load(&p->state) == PAGE_VALID) {
-            if (fresh)
-                frame_free(c, fresh);
             if (!is_kind(p, kind, level)) {
                 page_put(p);
                 return STATUS_DISK_CORRUPT_ERROR;
@@ -240,7 +257,6 @@ nt_status page_get(struct store *s, const struct ptr *ptr, enum page_kind kind, 
     }
     memcpy(fresh->addr, ptr->addr, sizeof fresh->addr);
     fresh->birth = ptr->birth;
-    pthread_rwlock_wrlock(&fresh->latch);
     publish(c, fresh, 1, PAGE_LOADING);
     pthread_mutex_unlock(stripe);
 

@@ -457,7 +457,7 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
 
 // The new end, zeros behind it in a cluster that is cut, and a note for whoever takes away the clusters
 // beyond: one step.
-static nt_status shrink_step(struct txn *t, struct stream *m, u64 size, u64 first)
+static nt_status shrink_step(struct txn *t, struct stream *m, u64 size, u64 first, struct raw_stream *raw)
 {
     static const u8 zeros[CLUSTER_MAX];
     struct store *s = m->store;
@@ -472,25 +472,23 @@ static nt_status shrink_step(struct txn *t, struct stream *m, u64 size, u64 firs
             return status;
         }
     }
-    struct raw_stream raw = m->raw;
-    raw.size = to_le64(size);
-    TRY(stream_save(t, m, &raw));
-    TRY(orphan_tail(t, stream_data(m), first, &m->key));
-    stream_adopt(m, &raw);
-    return STATUS_SUCCESS;
+    *raw = m->raw;
+    raw->size = to_le64(size);
+    TRY(stream_save(t, m, raw));
+    return orphan_tail(t, stream_data(m), first, &m->key);
 }
 
 static nt_status shrink(struct stream *m, u64 size)
 {
     struct store *s = m->store;
     u64 first = (size + s->cluster - 1) / s->cluster;
-    struct raw_stream before = m->raw;
+    struct raw_stream before = m->raw, after = before;
     struct txn *t;
     TRY(txn_begin(s, TXN_FREEING, &t));
-    nt_status status = shrink_step(t, m, size, first);
-    if (status != STATUS_SUCCESS)
-        stream_adopt(m, &before);
-    TRY(txn_end(t, status));
+    nt_status status = txn_end(t, shrink_step(t, m, size, first, &after));
+    // Not inside the transaction: it may hold ref_mutex, which comes behind our lock.
+    stream_adopt(m, status == STATUS_SUCCESS ? &after : &before);
+    TRY(status);
     status = extent_trim(s, stream_data(m), first, &m->key, true);
     nt_status loaded = stream_reload(m);
     return status != STATUS_SUCCESS ? status : loaded;
