@@ -25,9 +25,9 @@ enum {
     FILES_PER_FOLDER = 500,
     SMALL_SIZE = 3000,
     CALLS = 200000,
-    ROUNDS_MAX = 31,
+    ROUNDS_MAX = 15,
+    VOLUME_SIZE = 2047 * MIB,
 };
-#define VOLUME_SIZE ((off_t)4096 * MIB)
 
 static struct {
     char folder[200]; // ours, below the one that was given
@@ -368,20 +368,30 @@ static void print_table(int rounds)
         printf("%-30s %12.0f %12.0f %-5s %16.2f\n", rows[i].name, value[0], value[1], units[rows[i].unit],
                value[0] / value[1]);
     }
-    printf("\nMedians of %d rounds. Data verified (CRC-32C) on every read, two copies of metadata, 4 KiB "
-           "clusters,\n"
-           "host page cache warm; writes and creates include the flush to stable storage.\n",
+    printf("\nMedians of %d rounds; MB/s and /s: more is better, ns: less. Every read verifies its data, a 4 "
+           "KiB one\n"
+           "the whole 16 KiB unit; CRC-32C, 4 KiB clusters, two copies of metadata. Host page cache warm; "
+           "writes and\n"
+           "creates include the flush to stable storage.\n",
            rounds);
 }
 
 static void set_up(const char *where)
 {
     char path[256], spec[300];
+    bench.data = malloc(REQUEST);
+    if (!bench.data)
+        die("no memory");
+    for (size_t i = 0; i < REQUEST; i++)
+        bench.data[i] = (uint8_t)(i * 131 + (i >> 8));
     snprintf(bench.folder, sizeof(bench.folder), "%s/holdfast-bench-XXXXXX", where);
     posix_ok(mkdtemp(bench.folder) != NULL, where);
     snprintf(path, sizeof(path), "%s/volume.hf", bench.folder);
     int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    posix_ok(fd >= 0 && ftruncate(fd, VOLUME_SIZE) == 0, path);
+    posix_ok(fd >= 0, path);
+    // Written once before, so that nobody measures how the host allocates a sparse file.
+    for (off_t offset = 0; offset < VOLUME_SIZE; offset += REQUEST)
+        posix_ok(pwrite(fd, bench.data, REQUEST, offset) == REQUEST, path);
     close(fd);
     snprintf(spec, sizeof(spec), "file:%s", path);
     ok(hf_format(spec, &(struct hf_format_options){.integrity = true}), "format");
@@ -391,11 +401,6 @@ static void set_up(const char *where)
     snprintf(path, sizeof(path), "%s/big", bench.folder);
     bench.plain = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     posix_ok(bench.plain >= 0, path);
-    bench.data = malloc(REQUEST);
-    if (!bench.data)
-        die("no memory");
-    for (size_t i = 0; i < REQUEST; i++)
-        bench.data[i] = (uint8_t)(i * 131 + (i >> 8));
 }
 
 static void tear_down(void)
@@ -412,7 +417,7 @@ int main(int argc, char **argv)
 {
     int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 5;
     if (argc > 3 || rounds < 1 || rounds > ROUNDS_MAX)
-        die("usage: bench [DIRECTORY [ROUNDS]]   (needs about 2 GB in DIRECTORY, default: here)");
+        die("usage: bench [DIRECTORY [ROUNDS]]   (needs about 3 GB in DIRECTORY, default: here)");
     set_up(argc > 1 ? argv[1] : ".");
     for (bench.round = 0; bench.round < rounds; bench.round++) {
         fprintf(stderr, "round %d of %d\n", bench.round + 1, rounds);
