@@ -131,7 +131,8 @@ enum hf_fs_information_class {
     FileFsSizeInformation = 3,
     FileFsDeviceInformation = 4,
     FileFsAttributeInformation = 5,
-    FileFsFullSizeInformation = 7
+    FileFsFullSizeInformation = 7,
+    FileHfFsStatsInformation = 0x4846 // ours: HF_FS_STATS_INFORMATION
 };
 
 typedef struct _FILE_BASIC_INFORMATION {
@@ -270,5 +271,9 @@ typedef struct _FILE_FS_ATTRIBUTE_INFORMATION {
     uint32_t FileSystemNameLength;
     uint16_t FileSystemName[1]; // "Holdfast"
 } FILE_FS_ATTRIBUTE_INFORMATION;
+// Since the volume was mounted. Pages are those of the volume's metadata, 16 KiB each, every copy counted.
+typedef struct _HF_FS_STATS_INFORMATION {
+    uint64_t PagesRead, PagesWritten, Commits, Repairs, ChecksumErrors;
+} HF_FS_STATS_INFORMATION;
 
 #endif

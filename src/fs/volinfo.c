@@ -79,6 +79,16 @@ static nt_status query_attribute(struct vcb *vcb, struct irp *irp, const struct 
     return reply_text(irp, AT, name, sizeof name);
 }
 
+static nt_status query_stats(struct vcb *vcb, struct irp *irp, const struct store_info *info)
+{
+    (void)info;
+    struct store_stats stats;
+    store_get_stats(vcb->store, &stats);
+    HF_FS_STATS_INFORMATION out = {stats.pages_read, stats.pages_written, stats.commits, stats.repairs,
+                                   stats.checksum_errors};
+    return reply_fixed(irp, &out, sizeof out);
+}
+
 static const struct row {
     u32 class_;
     u32 least;
@@ -89,6 +99,7 @@ static const struct row {
     {FileFsDeviceInformation, sizeof(FILE_FS_DEVICE_INFORMATION), query_device},
     {FileFsAttributeInformation, sizeof(FILE_FS_ATTRIBUTE_INFORMATION), query_attribute},
     {FileFsFullSizeInformation, sizeof(FILE_FS_FULL_SIZE_INFORMATION), query_full_size},
+    {FileHfFsStatsInformation, sizeof(HF_FS_STATS_INFORMATION), query_stats},
 };
 
 nt_status fs_query_volume(struct vcb *vcb, struct irp *irp)

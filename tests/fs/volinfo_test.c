@@ -51,6 +51,32 @@ static void sizes(void **state)
     volume_free(&v);
 }
 
+static void statistics(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct file_object f;
+    HF_FS_STATS_INFORMATION before, after;
+    u64 done;
+    volume_new(&v, NULL);
+    open_volume(&v, &f, FILE_READ_DATA | FILE_WRITE_DATA);
+    assert_status(query(&f, FileHfFsStatsInformation, &before, sizeof before - 1, &done),
+                  STATUS_INFO_LENGTH_MISMATCH);
+    assert_ok(query(&f, FileHfFsStatsInformation, &before, sizeof before, &done));
+    assert_int_equal(done, sizeof before);
+    assert_in_range(before.PagesRead, 1, 100);
+    struct file_object directory;
+    assert_ok(volume_open(&v, &directory, "d", FILE_READ_DATA, FILE_CREATE, FILE_DIRECTORY_FILE));
+    assert_ok(volume_close(&directory));
+    assert_ok(volume_flush(&f));
+    assert_ok(query(&f, FileHfFsStatsInformation, &after, sizeof after, &done));
+    assert_int_equal(after.Commits, before.Commits + 1);
+    assert_in_range(after.PagesWritten, before.PagesWritten + 2, before.PagesWritten + 20);
+    assert_int_equal(after.ChecksumErrors + after.Repairs, 0);
+    assert_ok(volume_close(&f));
+    volume_free(&v);
+}
+
 static void labels(void **state)
 {
     (void)state;
@@ -116,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
+        cmocka_unit_test(statistics),
         cmocka_unit_test(labels),
         cmocka_unit_test(integrity_017_and_RP_198_feature_bits),
     };
