@@ -252,11 +252,6 @@ nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *
 // Where on the device an offset is: *device = UINT64_MAX for a hole. *len: bytes from offset that are in one
 // piece.
 nt_status stream_map(struct stream *m, u64 offset, u64 *device, u64 *len);
-// The file was given new state behind our back (a returned medium): read the stream's record again.
-// FILE_INVALID.
-nt_status stream_reload(struct stream *m);
-// Continue on another store object of the same volume.
-void stream_attach(struct stream *m, struct store *s);
 
 // --- whole volume --------------------------------------------------------------------------------
 

@@ -49,21 +49,6 @@ void stream_close(struct stream *m)
     free(m);
 }
 
-nt_status stream_reload(struct stream *m)
-{
-    struct raw_stream raw;
-    nt_status status = load(m->store, &m->key, &raw);
-    TRY(status == STATUS_OBJECT_NAME_NOT_FOUND ? STATUS_FILE_INVALID : status);
-    SCOPE_WRITE(&m->lock);
-    m->raw = raw;
-    return STATUS_SUCCESS;
-}
-
-void stream_attach(struct stream *m, struct store *s)
-{
-    m->store = s;
-}
-
 void stream_get_info(struct stream *m, struct stream_info *info)
 {
     SCOPE_READ(&m->lock);
@@ -405,19 +390,26 @@ static nt_status write_plain(struct stream *m, const struct piece *p, u64 *writt
     return STATUS_SUCCESS;
 }
 
+// Is there anything to zero in this cluster?
+static nt_status is_mapped(struct stream *m, u64 cluster, bool *mapped)
+{
+    struct extent e;
+    nt_status status = extent_find(m->store, stream_data(m), cluster, &e);
+    *mapped = status == STATUS_SUCCESS && e.first <= cluster;
+    return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
+}
+
 // Zero [from, to) inside one cluster, if the cluster is mapped.
 static nt_status zero_in_cluster(struct stream *m, u64 from, u64 to)
 {
     static const u8 zeros[CLUSTER_MAX];
-    struct store *s = m->store;
-    struct extent e;
     u64 written;
+    bool mapped;
     if (from >= to)
         return STATUS_SUCCESS;
-    nt_status status = extent_find(s, stream_data(m), from / s->cluster, &e);
-    if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && e.first > from / s->cluster))
+    TRY(is_mapped(m, from / m->store->cluster, &mapped));
+    if (!mapped)
         return STATUS_SUCCESS;
-    TRY(status);
     struct piece p = {.offset = from, .data = zeros, .len = to - from};
     return stream_summed(m) ? write_piece(m, &p, 1, &written) : write_plain(m, &p, &written);
 }
@@ -455,22 +447,28 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
 
 // --- size, holes ---------------------------------------------------------------------------------
 
+// What a trim left in the record.
+static nt_status reload(struct stream *m)
+{
+    struct raw_stream raw;
+    TRY(load(m->store, &m->key, &raw));
+    stream_adopt(m, &raw);
+    return STATUS_SUCCESS;
+}
+
 // The new end, zeros behind it in a cluster that is cut, and a note for whoever takes away the clusters
 // beyond: one step.
 static nt_status shrink_step(struct txn *t, struct stream *m, u64 size, u64 first, struct raw_stream *raw)
 {
     static const u8 zeros[CLUSTER_MAX];
     struct store *s = m->store;
-    struct extent e;
     u64 end = MIN(first * s->cluster, stream_size(m)), written;
-    if (size < end) {
-        nt_status status = extent_find(s, stream_data(m), size / s->cluster, &e);
-        if (status == STATUS_SUCCESS && e.first <= size / s->cluster) {
-            struct piece p = {.offset = size, .data = zeros, .len = end - size};
-            TRY(write_new(t, m, &p, 1, &written));
-        } else if (status != STATUS_SUCCESS && status != STATUS_NO_SUCH_FILE) {
-            return status;
-        }
+    bool mapped = false;
+    if (size < end)
+        TRY(is_mapped(m, size / s->cluster, &mapped));
+    if (mapped) {
+        struct piece p = {.offset = size, .data = zeros, .len = end - size};
+        TRY(write_new(t, m, &p, 1, &written));
     }
     *raw = m->raw;
     raw->size = to_le64(size);
@@ -490,7 +488,7 @@ static nt_status shrink(struct stream *m, u64 size)
     stream_adopt(m, status == STATUS_SUCCESS ? &after : &before);
     TRY(status);
     status = extent_trim(s, stream_data(m), first, &m->key, true);
-    nt_status loaded = stream_reload(m);
+    nt_status loaded = reload(m);
     return status != STATUS_SUCCESS ? status : loaded;
 }
 
