@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # A short front for Meson: each target installs what is missing, configures its build directory and builds.
 .DEFAULT_GOAL := all
-.PHONY: all demo test check bench asan tsan install clean help
+.PHONY: all demo test check bench bench-scale asan tsan install clean help
 
 export LANG := C.UTF-8
 BUILD := build
 # Build directory and native file.
-setup = scripts/install-deps.sh && { test -f $(1)/build.ninja || meson setup $(1) --native-file presets/$(2).ini; }
-build = $(call setup,$(1),$(2)) && ninja -C $(1)
+setup = scripts/install-deps.sh $(3) && { test -f $(1)/build.ninja || meson setup $(1) --native-file presets/$(2).ini; }
+build = $(call setup,$(1),$(2),$(3)) && ninja -C $(1)
 # Meson's own summary, then why tests were skipped, and the count of cases.
 test = $(call build,$(1),$(2)) && { rm -f $(1)/meson-logs/testlog.json; meson test -C $(1) --no-rebuild --print-errorlogs $(3); \
 	scripts/test-summary.py $(1) $(4); }
@@ -24,8 +24,11 @@ test: ## run every test; the last line counts them
 check: ## what CI checks: both compilers, format, tidy, sanitizers
 	@.ci/run
 
-bench: ## measure, each figure beside its plain-file peer
-	@$(call build,build-release,release) && build-release/bench/bench
+bench: ## measure, each figure beside plain files and btrfs
+	@$(call build,build-release,release,bench) && scripts/bench.sh build-release/bench/bench
+
+bench-scale: ## measure with millions of files and extents, and with huge volumes
+	@$(call build,build-release,release) && scripts/bench.sh build-release/bench/scale
 
 asan: ## every test under the address and undefined-behaviour sanitizers
 	@$(call test,build-asan,asan)
@@ -40,4 +43,4 @@ clean: ## remove the build directories
 	@rm -rf build build-release build-asan build-tsan build-clang build-gcc
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

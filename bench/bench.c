@@ -1,111 +1,105 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Holdfast costs: each figure through the native API beside the same work on plain files of the same
-// file system, in one run, medians of several rounds that alternate. Host page cache warm for both; every
-// write ends with a flush.
+// What Holdfast costs: each row does the same work on a volume (the library called directly), on plain files,
+// and on btrfs over a loop device, all on one host file system, in turns, and takes medians. The work is
+// written once; a side is a table of what it calls. Started by scripts/bench.sh, which brings btrfs and
+// cleans up.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <holdfast/holdfast.h>
+#include "bench/common.h"
 
-enum {
-    MIB = 1 << 20,
-    BIG_SIZE = 128 * MIB, // of the file for sequential and random access
-    REQUEST = MIB,
-    BLOCK = 4096,
-    RANDOM_COUNT = 8192,
-    FILES = 20000,
-    FILES_PER_FOLDER = 500,
-    SMALL_SIZE = 3000,
-    CALLS = 200000,
-    ROUNDS_MAX = 15,
-    VOLUME_SIZE = 2047 * MIB,
+#define GIB (1024ull * MIB)
+enum { REQUEST = MIB, BLOCK = 4 * KIB, UNIT = 16 * KIB, SMALL_SIZE = 3000, ROUNDS_MAX = 31, THREADS_MAX = 2 };
+enum amount { BIG, READS, OVERWRITES, FLUSHES, FILES, CALLS, AMOUNTS };
+static const uint64_t amounts_full[AMOUNTS] = {256 * MIB, 100000, 8192, 250, 100000, 500000};
+static const uint64_t amounts_quick[AMOUNTS] = {4 * MIB, 100, 50, 5, 200, 100};
+enum { FILES_PER_FOLDER = 1000 };
+
+struct thread {
+    pthread_t id;
+    uint64_t seed, reads;
+    uint8_t *data;
+};
+
+// One way to keep files. Names are complete; offsets and lengths are of the big file.
+struct side {
+    const char *name;
+    bool present;
+    char root[PATH_SIZE];
+    int fd; // posix: the big file
+    void (*empty)(void);
+    void (*read)(uint64_t offset, uint8_t *data, size_t length);
+    void (*read_checked)(uint64_t offset, uint8_t *data); // 4 KiB, at the cost of the unit around it
+    void (*write)(uint64_t offset, const uint8_t *data, size_t length);
+    void (*flush)(void);     // the big file
+    void (*flush_all)(void); // everything
+    void (*forget)(void);    // caches
+    void (*folder)(const char *name);
+    void (*create)(const char *name);
+    void (*read_file)(const char *name, uint8_t *data);
+    uint64_t (*list)(const char *name); // with sizes
+    void (*remove)(const char *name);
+    void (*remove_folder)(const char *name);
+    void (*integrity)(void);
+    void (*verify)(void);
 };
 
 static struct {
-    char folder[200]; // ours, below the one that was given
-    int round;
-    hf_handle file; // the big file, with integrity
-    hf_handle volume;
-    int plain; // its peer
-    uint8_t *data;
-    uint32_t seed;
+    const uint64_t *amount;
+    int round, rounds;
+    const struct side *on; // the side whose turn it is
+    hf_handle file, volume;
+    char image[PATH_SIZE], spec[PATH_SIZE + 8];
+    struct thread threads[THREADS_MAX];
 } bench;
 
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
+// --- Holdfast
+// ------------------------------------------------------------------------------------------------
+
+static void ours_attach(void)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bench: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
+    ok(hf_attach("B:", bench.spec), "attach");
+    bench.file = file_open("B:/big", FILE_READ_DATA | FILE_WRITE_DATA, FILE_OPEN_IF, FILE_NON_DIRECTORY_FILE);
+    bench.volume = file_open("\\\\.\\B:", FILE_READ_ATTRIBUTES, FILE_OPEN, 0);
 }
 
-static void ok(nt_status status, const char *what)
+static void ours_detach(void)
 {
-    if (status != STATUS_SUCCESS)
-        die("%s: %s %s", what, hf_status_name(status), hf_error_text());
+    file_close(bench.file);
+    file_close(bench.volume);
+    ok(hf_detach("B:"), "detach");
 }
 
-static void posix_ok(bool good, const char *what)
+static void ours_empty(void)
 {
-    if (!good)
-        die("%s: %s", what, strerror(errno));
+    int64_t size = 0;
+    ok(hf_set(bench.file, FileEndOfFileInformation, &size, sizeof size), "truncate");
 }
 
-static uint64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-// The same sequence of places for both sides: restart() before each.
-static uint64_t random_offset(void)
-{
-    bench.seed = bench.seed * 1664525u + 1013904223u;
-    return (uint64_t)(bench.seed >> 8) % (BIG_SIZE / BLOCK) * BLOCK;
-}
-
-static void restart(void)
-{
-    bench.seed = 20240607u + (uint32_t)bench.round;
-}
-
-// --- one big file
-// --------------------------------------------------------------------------------------------
-
-static void ours_write(uint64_t offset, size_t length)
+static void ours_read(uint64_t offset, uint8_t *data, size_t length)
 {
     size_t done;
-    ok(hf_write(bench.file, offset, bench.data, length, &done), "write");
-}
-
-static void ours_read(uint64_t offset, size_t length)
-{
-    size_t done;
-    ok(hf_read(bench.file, offset, bench.data, length, &done), "read");
+    ok(hf_read(bench.file, offset, data, length, &done), "read");
     if (done != length)
         die("short read");
 }
 
-static void plain_write(uint64_t offset, size_t length)
+static void ours_read_checked(uint64_t offset, uint8_t *data)
 {
-    posix_ok(pwrite(bench.plain, bench.data, length, (off_t)offset) == (ssize_t)length, "pwrite");
+    ours_read(offset, data, BLOCK);
 }
 
-static void plain_read(uint64_t offset, size_t length)
+static void ours_write(uint64_t offset, const uint8_t *data, size_t length)
 {
-    posix_ok(pread(bench.plain, bench.data, length, (off_t)offset) == (ssize_t)length, "pread");
+    size_t done;
+    ok(hf_write(bench.file, offset, data, length, &done), "write");
 }
 
 static void ours_flush(void)
@@ -113,321 +107,515 @@ static void ours_flush(void)
     ok(hf_flush(bench.file), "flush");
 }
 
-static void plain_flush(void)
+static void ours_forget(void)
 {
-    posix_ok(fsync(bench.plain) == 0, "fsync");
+    ours_detach();
+    cache_drop(bench.image, bench.amount == amounts_full);
+    ours_attach();
 }
 
-static void sequential(void (*request)(uint64_t, size_t))
+static void ours_create(const char *name)
 {
-    for (uint64_t offset = 0; offset < BIG_SIZE; offset += REQUEST)
-        request(offset, REQUEST);
+    hf_handle h = file_open(name, FILE_WRITE_DATA, FILE_CREATE, FILE_NON_DIRECTORY_FILE);
+    size_t done;
+    ok(hf_write(h, 0, bench.threads[0].data, SMALL_SIZE, &done), name);
+    file_close(h);
 }
 
-static void scattered(void (*request)(uint64_t, size_t))
+static void ours_read_file(const char *name, uint8_t *data)
 {
-    restart();
-    for (int i = 0; i < RANDOM_COUNT; i++)
-        request(random_offset(), BLOCK);
+    hf_handle h = file_open(name, FILE_READ_DATA, FILE_OPEN, 0);
+    size_t done;
+    ok(hf_read(h, 0, data, SMALL_SIZE, &done), name);
+    file_close(h);
 }
 
-static void ours_sequential_write(void)
-{
-    sequential(ours_write);
-    ours_flush();
-}
-
-static void plain_sequential_write(void)
-{
-    sequential(plain_write);
-    plain_flush();
-}
-
-static void ours_sequential_read(void)
-{
-    sequential(ours_read);
-}
-
-static void plain_sequential_read(void)
-{
-    sequential(plain_read);
-}
-
-static void ours_random_read(void)
-{
-    scattered(ours_read);
-}
-
-static void plain_random_read(void)
-{
-    scattered(plain_read);
-}
-
-static void ours_random_write(void)
-{
-    scattered(ours_write);
-    ours_flush();
-}
-
-static void plain_random_write(void)
-{
-    scattered(plain_write);
-    plain_flush();
-}
-
-// --- many small files
-// ----------------------------------------------------------------------------------------
-
-static void small_name(char *out, size_t size, const char *root, int file)
-{
-    int n = snprintf(out, size, "%s/r%d/%d/f%05d", root, bench.round, file / FILES_PER_FOLDER, file);
-    if (n < 0 || (size_t)n >= size)
-        die("name too long");
-}
-
-static hf_handle ours_open(const char *name, uint32_t access, uint32_t disposition, uint32_t options)
-{
-    struct hf_open_options o = {.access = access, .disposition = disposition, .options = options};
-    hf_handle h;
-    ok(hf_open(name, &o, &h), name);
-    return h;
-}
-
-static void ours_folder(const char *name)
-{
-    ok(hf_close(ours_open(name, FILE_READ_ATTRIBUTES, FILE_CREATE, FILE_DIRECTORY_FILE)), "close");
-}
-
-static void ours_create(void)
-{
-    char name[300];
-    snprintf(name, sizeof(name), "B:/r%d", bench.round);
-    ours_folder(name);
-    for (int i = 0; i < FILES; i++) {
-        if (i % FILES_PER_FOLDER == 0) {
-            snprintf(name, sizeof(name), "B:/r%d/%d", bench.round, i / FILES_PER_FOLDER);
-            ours_folder(name);
-        }
-        small_name(name, sizeof(name), "B:", i);
-        hf_handle h = ours_open(name, FILE_WRITE_DATA, FILE_CREATE, FILE_NON_DIRECTORY_FILE);
-        size_t done;
-        ok(hf_write(h, 0, bench.data, SMALL_SIZE, &done), name);
-        ok(hf_close(h), "close");
-    }
-    ours_flush();
-}
-
-static void plain_create(void)
-{
-    char name[300];
-    snprintf(name, sizeof(name), "%s/r%d", bench.folder, bench.round);
-    posix_ok(mkdir(name, 0700) == 0, name);
-    for (int i = 0; i < FILES; i++) {
-        if (i % FILES_PER_FOLDER == 0) {
-            snprintf(name, sizeof(name), "%s/r%d/%d", bench.folder, bench.round, i / FILES_PER_FOLDER);
-            posix_ok(mkdir(name, 0700) == 0, name);
-        }
-        small_name(name, sizeof(name), bench.folder, i);
-        int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-        posix_ok(fd >= 0, name);
-        posix_ok(pwrite(fd, bench.data, SMALL_SIZE, 0) == SMALL_SIZE, name);
-        close(fd);
-    }
-    posix_ok(syncfs(bench.plain) == 0, "syncfs");
-}
-
-static void ours_stat(void)
-{
-    char name[300];
-    struct hf_stat st;
-    for (int i = 0; i < FILES; i++) {
-        small_name(name, sizeof(name), "B:", i);
-        hf_handle h = ours_open(name, FILE_READ_ATTRIBUTES, FILE_OPEN, 0);
-        ok(hf_stat(h, &st), name);
-        ok(hf_close(h), "close");
-    }
-}
-
-static void plain_stat(void)
-{
-    char name[300];
-    struct stat st;
-    for (int i = 0; i < FILES; i++) {
-        small_name(name, sizeof(name), bench.folder, i);
-        posix_ok(stat(name, &st) == 0, name);
-    }
-}
-
-static void ours_small_read(void)
-{
-    char name[300];
-    for (int i = 0; i < FILES; i++) {
-        small_name(name, sizeof(name), "B:", i);
-        hf_handle h = ours_open(name, FILE_READ_DATA, FILE_OPEN, 0);
-        size_t done;
-        ok(hf_read(h, 0, bench.data, SMALL_SIZE, &done), name);
-        ok(hf_close(h), "close");
-    }
-}
-
-static void plain_small_read(void)
-{
-    char name[300];
-    for (int i = 0; i < FILES; i++) {
-        small_name(name, sizeof(name), bench.folder, i);
-        int fd = open(name, O_RDONLY | O_CLOEXEC);
-        posix_ok(fd >= 0, name);
-        posix_ok(pread(fd, bench.data, SMALL_SIZE, 0) == SMALL_SIZE, name);
-        close(fd);
-    }
-}
-
-// --- control codes; the peer is the cheapest thing that asks a kernel about a file
-// -----------------------------
-
-static void ours_get_integrity(void)
+static void ours_integrity(void)
 {
     FSCTL_GET_INTEGRITY_INFORMATION_BUFFER out;
     size_t done;
-    for (int i = 0; i < CALLS; i++)
-        ok(hf_ioctl(bench.file, FSCTL_GET_INTEGRITY_INFORMATION, NULL, 0, &out, sizeof(out), &done), "ioctl");
+    ok(hf_ioctl(bench.file, FSCTL_GET_INTEGRITY_INFORMATION, NULL, 0, &out, sizeof out, &done), "ioctl");
 }
 
-static void ours_check_verify2(void)
+static void ours_verify(void)
 {
     uint32_t count;
     size_t done;
-    for (int i = 0; i < CALLS; i++)
-        ok(hf_ioctl(bench.volume, IOCTL_STORAGE_CHECK_VERIFY2, NULL, 0, &count, sizeof(count), &done),
-           "ioctl");
+    ok(hf_ioctl(bench.volume, IOCTL_STORAGE_CHECK_VERIFY2, NULL, 0, &count, sizeof count, &done), "ioctl");
 }
 
-static void plain_fstat(void)
+// --- a kernel's file system
+// ----------------------------------------------------------------------------------
+
+static void posix_empty(void)
+{
+    posix_ok(ftruncate(bench.on->fd, 0) == 0, "ftruncate");
+}
+
+static void posix_read(uint64_t offset, uint8_t *data, size_t length)
+{
+    posix_ok(pread(bench.on->fd, data, length, (off_t)offset) == (ssize_t)length, "pread");
+}
+
+static void posix_read_checked(uint64_t offset, uint8_t *data)
+{
+    posix_read(offset / UNIT * UNIT, data, UNIT);
+}
+
+static void posix_write(uint64_t offset, const uint8_t *data, size_t length)
+{
+    posix_ok(pwrite(bench.on->fd, data, length, (off_t)offset) == (ssize_t)length, "pwrite");
+}
+
+static void posix_flush(void)
+{
+    posix_ok(fsync(bench.on->fd) == 0, "fsync");
+}
+
+static void posix_flush_all(void)
+{
+    posix_ok(syncfs(bench.on->fd) == 0, "syncfs");
+}
+
+static void posix_forget(void)
+{
+    char name[PATH_SIZE];
+    path_set(name, "%s/big", bench.on->root);
+    cache_drop(name, bench.amount == amounts_full);
+}
+
+static void posix_folder(const char *name)
+{
+    posix_ok(mkdir(name, 0700) == 0, name);
+}
+
+static void posix_create(const char *name)
+{
+    int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    posix_ok(fd >= 0, name);
+    posix_ok(pwrite(fd, bench.threads[0].data, SMALL_SIZE, 0) == SMALL_SIZE, name);
+    close(fd);
+}
+
+static void posix_read_file(const char *name, uint8_t *data)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    posix_ok(fd >= 0, name);
+    posix_ok(pread(fd, data, SMALL_SIZE, 0) == SMALL_SIZE, name);
+    close(fd);
+}
+
+static uint64_t posix_list(const char *name)
+{
+    DIR *folder = opendir(name);
+    struct dirent *entry;
+    struct stat st;
+    uint64_t files = 0;
+    posix_ok(folder != NULL, name);
+    while ((entry = readdir(folder))) {
+        posix_ok(fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0, entry->d_name);
+        files += S_ISREG(st.st_mode);
+    }
+    closedir(folder);
+    return files;
+}
+
+static void posix_remove(const char *name)
+{
+    posix_ok(unlink(name) == 0, name);
+}
+
+static void posix_remove_folder(const char *name)
+{
+    posix_ok(rmdir(name) == 0, name);
+}
+
+static void posix_fstat(void)
 {
     struct stat st;
-    for (int i = 0; i < CALLS; i++)
-        posix_ok(fstat(bench.plain, &st) == 0, "fstat");
+    posix_ok(fstat(bench.on->fd, &st) == 0, "fstat");
+}
+
+#define POSIX                                                                                           \
+    .empty = posix_empty, .read = posix_read, .read_checked = posix_read_checked, .write = posix_write, \
+    .flush = posix_flush, .flush_all = posix_flush_all, .forget = posix_forget, .folder = posix_folder, \
+    .create = posix_create, .read_file = posix_read_file, .list = posix_list, .remove = posix_remove,   \
+    .remove_folder = posix_remove_folder, .integrity = posix_fstat, .verify = posix_fstat
+
+enum { OURS, PLAIN, BTRFS, SIDES };
+static struct side sides[SIDES] = {
+    {.name = "holdfast",
+     .present = true,
+     .root = "B:",
+     .empty = ours_empty,
+     .read = ours_read,
+     .read_checked = ours_read_checked,
+     .write = ours_write,
+     .flush = ours_flush,
+     .flush_all = ours_flush,
+     .forget = ours_forget,
+     .folder = folder_make,
+     .create = ours_create,
+     .read_file = ours_read_file,
+     .list = folder_list,
+     .remove = file_delete,
+     .remove_folder = file_delete,
+     .integrity = ours_integrity,
+     .verify = ours_verify},
+    {.name = "plain", .present = true, POSIX},
+    {.name = "btrfs", POSIX},
+};
+
+// --- the work
+// ------------------------------------------------------------------------------------------------
+
+// Each side gets the same places.
+static uint64_t seed(int thread)
+{
+    return (uint64_t)bench.round * THREADS_MAX + (uint64_t)thread + 20240607;
+}
+
+static void write_big(void)
+{
+    for (uint64_t at = 0; at < bench.amount[BIG]; at += REQUEST)
+        bench.on->write(at, bench.threads[0].data, REQUEST);
+    bench.on->flush();
+}
+
+static void read_big(void)
+{
+    for (uint64_t at = 0; at < bench.amount[BIG]; at += REQUEST)
+        bench.on->read(at, bench.threads[0].data, REQUEST);
+}
+
+static void *read_scattered(void *context)
+{
+    struct thread *t = context;
+    for (uint64_t i = 0; i < t->reads; i++)
+        bench.on->read_checked(random_below(&t->seed, bench.amount[BIG] / BLOCK) * BLOCK, t->data);
+    return NULL;
+}
+
+static void read_with(int threads)
+{
+    for (int i = 0; i < threads; i++) {
+        struct thread *t = &bench.threads[i];
+        t->seed = seed(i);
+        t->reads = bench.amount[READS] / (uint64_t)threads;
+        if (pthread_create(&t->id, NULL, read_scattered, t) != 0)
+            die("no thread");
+    }
+    for (int i = 0; i < threads; i++)
+        pthread_join(bench.threads[i].id, NULL);
+}
+
+static void read_one_thread(void)
+{
+    read_with(1);
+}
+
+static void read_two_threads(void)
+{
+    read_with(2);
+}
+
+static void overwrite(uint64_t count, bool flush_each)
+{
+    uint64_t s = seed(0);
+    for (uint64_t i = 0; i < count; i++) {
+        bench.on->write(random_below(&s, bench.amount[BIG] / BLOCK) * BLOCK, bench.threads[0].data, BLOCK);
+        if (flush_each)
+            bench.on->flush();
+    }
+    if (!flush_each)
+        bench.on->flush();
+}
+
+static void overwrite_then_flush(void)
+{
+    overwrite(bench.amount[OVERWRITES], false);
+}
+
+static void overwrite_and_flush(void)
+{
+    overwrite(bench.amount[FLUSHES], true);
+}
+
+static void folder_name(char name[PATH_SIZE], uint64_t folder)
+{
+    path_set(name, "%s/r%d/%llu", bench.on->root, bench.round, (unsigned long long)folder);
+}
+
+static void file_name(char name[PATH_SIZE], uint64_t file)
+{
+    path_set(name, "%s/r%d/%llu/file%06llu", bench.on->root, bench.round,
+             (unsigned long long)(file / FILES_PER_FOLDER), (unsigned long long)file);
+}
+
+static void create_files(void)
+{
+    char name[PATH_SIZE];
+    path_set(name, "%s/r%d", bench.on->root, bench.round);
+    bench.on->folder(name);
+    for (uint64_t i = 0; i < bench.amount[FILES]; i++) {
+        if (i % FILES_PER_FOLDER == 0) {
+            folder_name(name, i / FILES_PER_FOLDER);
+            bench.on->folder(name);
+        }
+        file_name(name, i);
+        bench.on->create(name);
+    }
+    bench.on->flush_all();
+}
+
+static void list_files(void)
+{
+    char name[PATH_SIZE];
+    uint64_t files = 0;
+    for (uint64_t i = 0; i < bench.amount[FILES]; i += FILES_PER_FOLDER) {
+        folder_name(name, i / FILES_PER_FOLDER);
+        files += bench.on->list(name);
+    }
+    if (files != bench.amount[FILES])
+        die("%s lists %llu files", bench.on->name, (unsigned long long)files);
+}
+
+static void read_files(void)
+{
+    char name[PATH_SIZE];
+    for (uint64_t i = 0; i < bench.amount[FILES]; i++) {
+        file_name(name, i);
+        bench.on->read_file(name, bench.threads[0].data);
+    }
+}
+
+static void delete_files(void)
+{
+    char name[PATH_SIZE];
+    for (uint64_t i = 0; i < bench.amount[FILES]; i++) {
+        file_name(name, i);
+        bench.on->remove(name);
+        if ((i + 1) % FILES_PER_FOLDER == 0 || i + 1 == bench.amount[FILES]) {
+            folder_name(name, i / FILES_PER_FOLDER);
+            bench.on->remove_folder(name);
+        }
+    }
+    bench.on->flush_all();
+}
+
+static void call_integrity(void)
+{
+    for (uint64_t i = 0; i < bench.amount[CALLS]; i++)
+        bench.on->integrity();
+}
+
+static void call_verify(void)
+{
+    for (uint64_t i = 0; i < bench.amount[CALLS]; i++)
+        bench.on->verify();
+}
+
+static void prepare_empty(void)
+{
+    bench.on->empty();
+    bench.on->flush();
+}
+
+static void prepare_cold(void)
+{
+    bench.on->forget();
 }
 
 // --- the table
 // -----------------------------------------------------------------------------------------------
 
-enum unit { UNIT_MB_PER_S, UNIT_PER_S, UNIT_NS };
+enum unit { MB_PER_S, PER_S, NS };
 static const struct row {
     const char *name;
-    void (*ours)(void), (*plain)(void);
-    double amount; // bytes, or operations
+    void (*prepare)(void); // not measured
+    void (*work)(void);
+    enum amount amount;
     enum unit unit;
+    int rounds; // at most
+    // What is aimed at; 0: nothing. Speed over that of the peer, or of our row before; ns at most.
+    double plain, btrfs, before, ns;
 } rows[] = {
-    {"sequential write, 1 MiB", ours_sequential_write, plain_sequential_write, BIG_SIZE, UNIT_MB_PER_S},
-    {"sequential read, 1 MiB", ours_sequential_read, plain_sequential_read, BIG_SIZE, UNIT_MB_PER_S},
-    {"random read, 4 KiB", ours_random_read, plain_random_read, RANDOM_COUNT, UNIT_PER_S},
-    {"random write, 4 KiB", ours_random_write, plain_random_write, RANDOM_COUNT, UNIT_PER_S},
-    {"create 20,000 small files", ours_create, plain_create, FILES, UNIT_PER_S},
-    {"stat 20,000 small files", ours_stat, plain_stat, FILES, UNIT_PER_S},
-    {"read 20,000 small files", ours_small_read, plain_small_read, FILES, UNIT_PER_S},
-    {"GET_INTEGRITY (peer: fstat)", ours_get_integrity, plain_fstat, CALLS, UNIT_NS},
-    {"CHECK_VERIFY2 (peer: fstat)", ours_check_verify2, plain_fstat, CALLS, UNIT_NS},
+    {"sequential write, 1 MiB, flushed", prepare_empty, write_big, BIG, MB_PER_S, 9, .plain = 0.85,
+     .btrfs = 1},
+    {"sequential read, 1 MiB, warm", NULL, read_big, BIG, MB_PER_S, 9, .plain = 0.85},
+    {"sequential read, 1 MiB, cold", prepare_cold, read_big, BIG, MB_PER_S, 9, .plain = 0.95},
+    {"random read, 4 KiB of 16 KiB units", read_big, read_one_thread, READS, PER_S, 9, .plain = 0.8},
+    {"the same, two threads", NULL, read_two_threads, READS, PER_S, 9, .before = 1.8},
+    {"random overwrite, 4 KiB, flush at end", NULL, overwrite_then_flush, OVERWRITES, PER_S, 9, .btrfs = 2},
+    {"random overwrite, 4 KiB, flush each", NULL, overwrite_and_flush, FLUSHES, PER_S, 9, .btrfs = 1},
+    {"create files of 3 KB, flushed", NULL, create_files, FILES, PER_S, 3, .btrfs = 1},
+    {"list them with sizes", NULL, list_files, FILES, PER_S, 3, .btrfs = 1},
+    {"read them, cold", prepare_cold, read_files, FILES, PER_S, 3, .btrfs = 1},
+    {"delete them, flushed", NULL, delete_files, FILES, PER_S, 3, .btrfs = 1},
+    {"GET_INTEGRITY (peers: fstat)", NULL, call_integrity, CALLS, NS, 9, .ns = 1000},
+    {"CHECK_VERIFY2 (peers: fstat)", NULL, call_verify, CALLS, NS, 9, .ns = 1000},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-static uint64_t times[ROWS][2][ROUNDS_MAX];
+static uint64_t times[ROWS][SIDES][ROUNDS_MAX];
+static double medians[ROWS][SIDES]; // ns
 
-// Nobody pays for what the one before left in the page cache.
-static uint64_t timed(void (*work)(void))
+static void measure(void)
 {
-    posix_ok(syncfs(bench.plain) == 0, "syncfs");
-    uint64_t start = now();
-    work();
-    return now() - start;
+    for (int i = 0; i < ROWS; i++) {
+        for (int side = 0; side < SIDES && bench.round < rows[i].rounds; side++) {
+            if (!sides[side].present)
+                continue;
+            bench.on = &sides[side];
+            if (rows[i].prepare)
+                rows[i].prepare();
+            sync(); // nobody pays for what the one before left in the page cache
+            uint64_t start = now();
+            rows[i].work();
+            times[i][side][bench.round] = now() - start;
+        }
+    }
 }
 
-static int ascending(const void *a, const void *b)
+static double figure(const struct row *row, double ns)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    double amount = (double)bench.amount[row->amount];
+    if (row->unit == NS)
+        return ns / amount;
+    double per_second = amount * 1e9 / ns;
+    return row->unit == MB_PER_S ? per_second / 1e6 : per_second;
 }
 
-static double figure(const struct row *row, uint64_t ns)
+static void print_number(int side, int width, int decimals, double number)
 {
-    if (row->unit == UNIT_NS)
-        return (double)ns / row->amount;
-    double per_second = row->amount * 1e9 / (double)ns;
-    return row->unit == UNIT_MB_PER_S ? per_second / 1e6 : per_second;
+    if (sides[side].present)
+        printf(" %*.*f", width, decimals, number);
+    else
+        printf(" %*s", width, "-");
 }
 
-static void print_table(int rounds)
+// One aim: what it is, and whether it was met. *met is left alone when the peer is absent.
+static int print_aim(double aim, const char *than, double ratio, bool present, bool *met)
+{
+    if (aim == 0)
+        return 0;
+    if (present)
+        *met = *met && ratio >= aim;
+    return printf("%.3g x %s  ", aim, than);
+}
+
+static void print_row(int i)
 {
     static const char *const units[] = {"MB/s", "/s", "ns"};
-    printf("\n%-30s %12s %12s %-5s %16s\n", "", "holdfast", "plain", "", "holdfast : plain");
-    for (int i = 0; i < ROWS; i++) {
-        double value[2];
-        for (int side = 0; side < 2; side++) {
-            qsort(times[i][side], (size_t)rounds, sizeof(uint64_t), ascending);
-            value[side] = figure(&rows[i], times[i][side][rounds / 2]);
-        }
-        printf("%-30s %12.0f %12.0f %-5s %16.2f\n", rows[i].name, value[0], value[1], units[rows[i].unit],
-               value[0] / value[1]);
+    const struct row *row = &rows[i];
+    double *m = medians[i];
+    double before = i > 0 ? medians[i - 1][OURS] / m[OURS] : 0;
+    bool met = true;
+    printf("%-38s", row->name);
+    for (int side = 0; side < SIDES; side++)
+        print_number(side, 10, 0, figure(row, m[side]));
+    printf(" %-4s", units[row->unit]);
+    for (int side = PLAIN; side < SIDES; side++)
+        print_number(side, 6, 2, m[side] / m[OURS]);
+    printf("   ");
+    int used = print_aim(row->plain, "plain", m[PLAIN] / m[OURS], true, &met);
+    used += print_aim(row->btrfs, "btrfs", m[BTRFS] / m[OURS], sides[BTRFS].present, &met);
+    used += print_aim(row->before, "one thread", before, true, &met);
+    if (row->ns > 0) {
+        met = figure(row, m[OURS]) <= row->ns;
+        used += printf("%.0f ns", row->ns);
     }
-    printf("\nMedians of %d rounds; MB/s and /s: more is better, ns: less. Every read verifies its data, a 4 "
-           "KiB one\n"
-           "the whole 16 KiB unit; CRC-32C, 4 KiB clusters, two copies of metadata. Host page cache warm; "
-           "writes and\n"
-           "creates include the flush to stable storage.\n",
-           rounds);
+    bool open = row->btrfs > 0 && row->plain == 0 && !sides[BTRFS].present;
+    printf("%*s%s\n", used < 26 ? 26 - used : 1, "", open ? "?" : met ? "met" : "MISSED");
+    if (row->before > 0)
+        printf("%38s %10.2f x one thread; plain %.2f x\n", "", before, medians[i - 1][PLAIN] / m[PLAIN]);
 }
 
-static void set_up(const char *where)
+static void print_table(const char *no_btrfs)
 {
-    char path[256], spec[300];
-    bench.data = malloc(REQUEST);
-    if (!bench.data)
-        die("no memory");
-    for (size_t i = 0; i < REQUEST; i++)
-        bench.data[i] = (uint8_t)(i * 131 + (i >> 8));
-    snprintf(bench.folder, sizeof(bench.folder), "%s/holdfast-bench-XXXXXX", where);
-    posix_ok(mkdtemp(bench.folder) != NULL, where);
-    snprintf(path, sizeof(path), "%s/volume.hf", bench.folder);
-    int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    posix_ok(fd >= 0, path);
-    // Written once before, so that nobody measures how the host allocates a sparse file.
-    for (off_t offset = 0; offset < VOLUME_SIZE; offset += REQUEST)
-        posix_ok(pwrite(fd, bench.data, REQUEST, offset) == REQUEST, path);
-    close(fd);
-    snprintf(spec, sizeof(spec), "file:%s", path);
-    ok(hf_format(spec, &(struct hf_format_options){.integrity = true}), "format");
-    ok(hf_attach("B:", spec), "attach");
-    bench.file = ours_open("B:/big", FILE_READ_DATA | FILE_WRITE_DATA, FILE_CREATE, FILE_NON_DIRECTORY_FILE);
-    bench.volume = ours_open("\\\\.\\B:", FILE_READ_ATTRIBUTES, FILE_OPEN, 0);
-    snprintf(path, sizeof(path), "%s/big", bench.folder);
-    bench.plain = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    posix_ok(bench.plain >= 0, path);
+    for (int i = 0; i < ROWS; i++)
+        for (int side = 0; side < SIDES; side++)
+            if (sides[side].present)
+                medians[i][side] =
+                    median(times[i][side], bench.rounds < rows[i].rounds ? bench.rounds : rows[i].rounds);
+    printf("\n%-38s %10s %10s %10s %-4s %6s %6s   %s\n", "", "holdfast", "plain", "btrfs", "", ":plain",
+           ":btrfs", "aim");
+    for (int i = 0; i < ROWS; i++)
+        print_row(i);
+    printf("\nMedians of %d rounds (of files: %d), the sides in turns on one host file system, images "
+           "written once before; %llu MiB, "
+           "%llu small "
+           "files.\nHoldfast: 4 KiB clusters, CRC-32C checked on every read, two copies of metadata, 64 MiB "
+           "cache.\nRatios are speeds: 2.00 is twice as fast as the peer.\n",
+           bench.rounds, bench.rounds < 3 ? bench.rounds : 3, (unsigned long long)bench.amount[BIG] / MIB,
+           (unsigned long long)bench.amount[FILES]);
+    if (!sides[BTRFS].present)
+        printf("btrfs was skipped: %s.\n", no_btrfs);
+}
+
+static void set_up(const char *work)
+{
+    char name[PATH_SIZE];
+    for (int i = 0; i < THREADS_MAX; i++) {
+        if (!(bench.threads[i].data = malloc(REQUEST)))
+            die("no memory");
+        for (size_t at = 0; at < REQUEST; at++)
+            bench.threads[i].data[at] = (uint8_t)(at * 131 + (at >> 8));
+    }
+    path_set(bench.image, "%s/volume.hf", work);
+    image_make(bench.image, 3 * GIB, bench.amount == amounts_quick);
+    snprintf(bench.spec, sizeof bench.spec, "file:%s", bench.image);
+    ok(hf_format(bench.spec, &(struct hf_format_options){.integrity = true}), "format");
+    ours_attach();
+    path_set(sides[PLAIN].root, "%s/plain", work);
+    posix_folder(sides[PLAIN].root);
+    for (int side = PLAIN; side < SIDES; side++) {
+        if (!sides[side].present)
+            continue;
+        path_set(name, "%s/big", sides[side].root);
+        sides[side].fd = open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+        posix_ok(sides[side].fd >= 0, name);
+    }
 }
 
 static void tear_down(void)
 {
-    ok(hf_close(bench.file), "close");
-    ok(hf_close(bench.volume), "close");
-    ok(hf_detach("B:"), "detach");
-    close(bench.plain);
-    free(bench.data);
-    execlp("rm", "rm", "-rf", bench.folder, (char *)NULL);
+    ours_detach();
+    for (int side = PLAIN; side < SIDES; side++)
+        if (sides[side].present)
+            close(sides[side].fd);
+    for (int i = 0; i < THREADS_MAX; i++)
+        free(bench.threads[i].data);
 }
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 5;
-    if (argc > 3 || rounds < 1 || rounds > ROUNDS_MAX)
-        die("usage: bench [DIRECTORY [ROUNDS]]   (needs about 3 GB in DIRECTORY, default: here)");
-    set_up(argc > 1 ? argv[1] : ".");
-    for (bench.round = 0; bench.round < rounds; bench.round++) {
-        fprintf(stderr, "round %d of %d\n", bench.round + 1, rounds);
-        for (int i = 0; i < ROWS; i++) {
-            times[i][0][bench.round] = timed(rows[i].ours);
-            times[i][1][bench.round] = timed(rows[i].plain);
+    const char *no_btrfs = "no --btrfs was given";
+    int at = 1;
+    bench.amount = amounts_full;
+    bench.rounds = 5;
+    for (; at + 1 < argc; at++) {
+        if (strcmp(argv[at], "--quick") == 0) {
+            bench.amount = amounts_quick;
+            bench.rounds = 1;
+        } else if (strcmp(argv[at], "--rounds") == 0) {
+            bench.rounds = (int)strtol(argv[++at], NULL, 10);
+        } else if (strcmp(argv[at], "--btrfs") == 0) {
+            sides[BTRFS].present = true;
+            path_set(sides[BTRFS].root, "%s", argv[++at]);
+        } else if (strcmp(argv[at], "--no-btrfs") == 0) {
+            no_btrfs = argv[++at];
+        } else {
+            break;
         }
     }
-    print_table(rounds);
-    fflush(stdout);
+    if (at + 1 != argc || bench.rounds < 1 || bench.rounds > ROUNDS_MAX)
+        die("usage: bench [--quick] [--rounds N] [--btrfs DIRECTORY | --no-btrfs REASON] DIRECTORY");
+    set_up(argv[at]);
+    for (bench.round = 0; bench.round < bench.rounds; bench.round++) {
+        fprintf(stderr, "round %d of %d\n", bench.round + 1, bench.rounds);
+        measure();
+    }
+    print_table(no_btrfs);
     tear_down();
     return 0;
 }
