@@ -167,9 +167,11 @@ static nt_status count_freed(struct txn *t, const struct key *stream, u64 freed)
     struct record record;
     u32 at = stream_offset(stream);
     nt_status status = tree_find(t->store, stream, TREE_EQUAL, &record);
-    if (status == STATUS_NO_SUCH_FILE || record.len < at + sizeof(struct raw_stream))
+    if (status == STATUS_NO_SUCH_FILE)
         return STATUS_SUCCESS;
     TRY(status);
+    if (record.len < at + sizeof(struct raw_stream))
+        return STATUS_SUCCESS;
     struct raw_stream *raw = (struct raw_stream *)(record.value + at);
     u64 allocated = from_le64(raw->allocated);
     raw->allocated = to_le64(allocated - MIN(allocated, freed * t->store->cluster));

@@ -122,6 +122,17 @@ nt_status dirent_find(struct store *s, u64 dir, struct str name, struct dirent *
     return decode_dirent(&record, entry);
 }
 
+// A listing goes on behind this key.
+static nt_status set_position(struct dir_position *position, const struct key *key)
+{
+    u32 len = key->len - 9u;
+    if (len > sizeof position->key)
+        return STATUS_FILE_CORRUPT_ERROR;
+    position->key_len = len;
+    memcpy(position->key, key->b + 9, len);
+    return STATUS_SUCCESS;
+}
+
 nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position, struct dirent *entry)
 {
     struct key key;
@@ -131,9 +142,7 @@ nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position, s
     key_add(&key, position->key, position->key_len);
     TRY(next_of(s, &key, dir, KIND_DIRENT, &record));
     TRY(decode_dirent(&record, entry));
-    position->key_len = record.key.len - 9u;
-    memcpy(position->key, record.key.b + 9, position->key_len);
-    return STATUS_SUCCESS;
+    return set_position(position, &record.key);
 }
 
 nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty)
@@ -285,9 +294,7 @@ nt_status stream_next(struct store *s, u64 id, struct dir_position *position, st
     entry->allocated = from_le64(raw->allocated);
     entry->name.name_len = (u32)(record.len - sizeof *raw);
     memcpy(entry->name.name, raw + 1, entry->name.name_len);
-    position->key_len = record.key.len - 9u;
-    memcpy(position->key, record.key.b + 9, position->key_len);
-    return STATUS_SUCCESS;
+    return set_position(position, &record.key);
 }
 
 // --- reparse data --------------------------------------------------------------------------------
