@@ -1,0 +1,681 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects and their names: inodes, directories in folded order, links, paths, named streams, reparse data and
+// its index, orphans; and records with lengths that no driver would write.
+#include "tests/test.h"
+
+#include "engine/store.h"
+#include "tests/engine/volume.h"
+
+static struct str str_of(const char *s)
+{
+    return (struct str){s, (u32)strlen(s)};
+}
+
+static nt_status add(struct volume *v, u64 dir, const char *name, u64 id, bool directory)
+{
+    struct txn *t;
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+    return txn_end(t, dirent_add(t, dir, str_of(name), id, directory));
+}
+
+static nt_status remove_name(struct volume *v, u64 dir, const char *name)
+{
+    struct txn *t;
+    assert_ok(txn_begin(v->store, TXN_FREEING, &t));
+    return txn_end(t, dirent_remove(t, dir, str_of(name)));
+}
+
+static void set_links(struct volume *v, u64 id, u32 links)
+{
+    struct txn *t;
+    struct inode inode;
+    assert_ok(inode_get(v->store, id, &inode));
+    inode.links = links;
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, inode_put(t, &inode)));
+}
+
+static void inodes_keep_what_they_are_given(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct inode back, inode = {.attributes = FILE_ATTRIBUTE_ARCHIVE | FILE_ATTRIBUTE_HIDDEN,
+                                .links = 1,
+                                .created = 1,
+                                .accessed = 1ull << 60,
+                                .written = 3,
+                                .changed = UINT64_MAX,
+                                .algorithm = CHECKSUM_TYPE_CRC64,
+                                .enforcement_off = true};
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(inode_create(t, &inode));
+    assert_ok(dirent_add(t, OBJECT_ROOT, STR("f"), inode.id, false));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+    assert_true(inode.id >= OBJECT_FIRST);
+    assert_ok(inode_get(v.store, inode.id, &back));
+    assert_memory_equal(&back, &inode, sizeof back);
+    // A put leaves the stream's state alone.
+    inode.attributes = FILE_ATTRIBUTE_READONLY;
+    inode.written = 77;
+    inode.algorithm = 0;
+    inode.size = 1000;
+    inode.enforcement_off = false;
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, inode_put(t, &inode)));
+    volume_reopen(&v);
+    assert_ok(inode_get(v.store, inode.id, &back));
+    assert_int_equal(back.attributes, FILE_ATTRIBUTE_READONLY);
+    assert_int_equal(back.written, 77);
+    assert_int_equal(back.size, 0);
+    assert_int_equal(back.algorithm, CHECKSUM_TYPE_CRC64);
+    assert_true(back.enforcement_off);
+    assert_status(inode_get(v.store, inode.id + 1, &back), STATUS_FILE_INVALID);
+    assert_int_equal(back.id, 0);
+    // Ids are never used again, not even across a reopen.
+    u64 last = volume_create(&v, OBJECT_ROOT, "g", false);
+    volume_delete(&v, OBJECT_ROOT, "g");
+    volume_reopen(&v);
+    assert_true(volume_create(&v, OBJECT_ROOT, "g", false) > last);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void listings_come_in_folded_order(void **state)
+{
+    (void)state;
+    static const char *names[] = {"b", "A", "c", "Z", "z1", "É", "é2", "a2", "10", "9", "_", "ß", "Ω", "ω1"};
+    static const char *sorted[] = {"10", "9", "A", "a2", "b", "c", "Z", "z1", "_", "É", "é2", "ß", "Ω", "ω1"};
+    static const char *by_bytes[] = {"10", "9",  "A", "Z", "_",  "a2", "b",
+                                     "c",  "z1", "É", "ß", "é2", "Ω",  "ω1"};
+    for (int sensitive = 0; sensitive < 2; sensitive++) {
+        struct volume v;
+        struct dir_position position = {0};
+        struct dirent entry;
+        volume_make(&v, 8 * MIB, 4096, 2, sensitive ? OPTION_CASE_SENSITIVE : 0);
+        assert_int_equal(store_case_table(v.store) == NULL, sensitive);
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            volume_create(&v, OBJECT_ROOT, names[i], i % 2);
+        for (size_t i = 0; i < ARRAY_LEN(sorted); i++) {
+            const char *want = sensitive ? by_bytes[i] : sorted[i];
+            assert_ok(dirent_next(v.store, OBJECT_ROOT, &position, &entry));
+            assert_int_equal(entry.name_len, strlen(want));
+            assert_memory_equal(entry.name, want, entry.name_len);
+        }
+        assert_status(dirent_next(v.store, OBJECT_ROOT, &position, &entry), STATUS_NO_MORE_FILES);
+        volume_check(&v);
+        volume_free(&v);
+    }
+}
+
+static void a_listing_stands_still_when_entries_come_and_go(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct dir_position position = {0};
+    struct dirent entry;
+    char name[16];
+    volume_make(&v, 16 * MIB, 4096, 2, 0);
+    for (int i = 0; i < 200; i += 2) {
+        snprintf(name, sizeof name, "n%03d", i);
+        volume_create(&v, OBJECT_ROOT, name, false);
+    }
+    for (int i = 0; i < 200; i += 2) {
+        assert_ok(dirent_next(v.store, OBJECT_ROOT, &position, &entry));
+        snprintf(name, sizeof name, "n%03d", i);
+        assert_memory_equal(entry.name, name, 4);
+        volume_delete(&v, OBJECT_ROOT, name); // the place where the listing stands
+        snprintf(name, sizeof name, "n%03d", i - 1);
+        volume_create(&v, OBJECT_ROOT, i > 0 ? name : "m", false); // behind it
+    }
+    assert_status(dirent_next(v.store, OBJECT_ROOT, &position, &entry), STATUS_NO_MORE_FILES);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void names_that_differ_only_in_case(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct dirent entry;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 id = volume_create(&v, OBJECT_ROOT, "Straße É", false);
+    assert_status(add(&v, OBJECT_ROOT, "STRAßE é", id, false), STATUS_OBJECT_NAME_COLLISION);
+    assert_ok(dirent_find(v.store, OBJECT_ROOT, STR("sTRAßE é"), &entry));
+    assert_int_equal(entry.id, id);
+    assert_memory_equal(entry.name, "Straße É", entry.name_len); // as it was created
+    assert_status(dirent_find(v.store, OBJECT_ROOT, STR("STRASSE É"), &entry), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_status(dirent_find(v.store, OBJECT_ROOT, STR("Straße"), &entry), STATUS_OBJECT_NAME_NOT_FOUND);
+    // Removed and found again by another spelling.
+    assert_ok(remove_name(&v, OBJECT_ROOT, "STRAßE É"));
+    assert_status(remove_name(&v, OBJECT_ROOT, "Straße É"), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_ok(add(&v, OBJECT_ROOT, "other", id, false));
+    volume_check(&v);
+    volume_free(&v);
+
+    volume_make(&v, 8 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    id = volume_create(&v, OBJECT_ROOT, "name", false);
+    assert_true(volume_create(&v, OBJECT_ROOT, "NAME", false) != id);
+    assert_ok(dirent_find(v.store, OBJECT_ROOT, STR("name"), &entry));
+    assert_int_equal(entry.id, id);
+    assert_status(dirent_find(v.store, OBJECT_ROOT, STR("Name"), &entry), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_status(add(&v, OBJECT_ROOT, "NAME", id, false), STATUS_OBJECT_NAME_COLLISION);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void impossible_names(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct dirent entry;
+    char longest[3 * 256 + 1];
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    struct str bad[] = {STR(""),     STR("a/b"),   STR("/"),           STR("a\0b"),
+                        STR("\xff"), STR("a\xc3"), STR("\xed\xa0\x80")};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct txn *t;
+        assert_status(dirent_find(v.store, OBJECT_ROOT, bad[i], &entry), STATUS_OBJECT_NAME_INVALID);
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_status(txn_end(t, dirent_add(t, OBJECT_ROOT, bad[i], id, false)), STATUS_OBJECT_NAME_INVALID);
+    }
+    // 255 units of three bytes each fit, one more does not.
+    for (int i = 0; i < 256; i++)
+        memcpy(longest + 3 * i, "\xe4\xb8\x80", 4);
+    assert_status(add(&v, OBJECT_ROOT, longest, id, false), STATUS_OBJECT_NAME_INVALID);
+    longest[3 * 255] = '\0';
+    assert_ok(add(&v, OBJECT_ROOT, longest, id, false));
+    set_links(&v, id, 2);
+    assert_ok(dirent_find(v.store, OBJECT_ROOT, str_of(longest), &entry));
+    assert_int_equal(entry.name_len, 765);
+    struct dir_position position = {0};
+    assert_ok(dirent_next(v.store, OBJECT_ROOT, &position, &entry));
+    assert_ok(dirent_next(v.store, OBJECT_ROOT, &position, &entry));
+    assert_int_equal(entry.name_len, 765);
+    assert_status(dirent_next(v.store, OBJECT_ROOT, &position, &entry), STATUS_NO_MORE_FILES);
+    struct link_position link = {0};
+    u64 parent;
+    assert_ok(link_next(v.store, id, &link, &parent, &entry));
+    assert_ok(link_next(v.store, id, &link, &parent, &entry));
+    assert_int_equal(entry.name_len, 765);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void links_and_paths(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct link_position position = {0};
+    struct dirent name;
+    u64 parent;
+    char path[64];
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 dir = volume_create(&v, OBJECT_ROOT, "Dir", true);
+    u64 deep = volume_create(&v, dir, "Deep", true);
+    u64 file = volume_create(&v, deep, "file", false);
+    assert_ok(object_path(v.store, OBJECT_ROOT, path, sizeof path));
+    assert_string_equal(path, "/");
+    assert_ok(object_path(v.store, file, path, sizeof path));
+    assert_string_equal(path, "/Dir/Deep/file");
+    assert_ok(object_path(v.store, file, path, sizeof "/Dir/Deep/file"));
+    assert_string_equal(path, "/Dir/Deep/file");
+    assert_status(object_path(v.store, file, path, sizeof "/Dir/Deep/file" - 1), STATUS_BUFFER_TOO_SMALL);
+    assert_status(object_path(v.store, file, path, 0), STATUS_BUFFER_TOO_SMALL);
+    assert_status(object_path(v.store, 4711, path, sizeof path), STATUS_FILE_INVALID);
+    assert_ok(add(&v, OBJECT_ROOT, "Second", file, false));
+    assert_ok(add(&v, deep, "third", file, false));
+    set_links(&v, file, 3);
+    // By parent, then by name.
+    static const char *names[] = {"Second", "file", "third"};
+    u64 parents[] = {OBJECT_ROOT, deep, deep};
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(link_next(v.store, file, &position, &parent, &name));
+        assert_int_equal(parent, parents[i]);
+        assert_int_equal(name.name_len, strlen(names[i]));
+        assert_memory_equal(name.name, names[i], name.name_len);
+    }
+    assert_status(link_next(v.store, file, &position, &parent, &name), STATUS_NO_MORE_FILES);
+    bool empty;
+    assert_ok(dirent_is_empty(v.store, deep, &empty));
+    assert_false(empty);
+    volume_check(&v);
+    assert_ok(remove_name(&v, deep, "file"));
+    assert_ok(remove_name(&v, deep, "third"));
+    set_links(&v, file, 1);
+    assert_ok(dirent_is_empty(v.store, deep, &empty));
+    assert_true(empty);
+    assert_ok(object_path(v.store, file, path, sizeof path));
+    assert_string_equal(path, "/Second");
+    volume_check(&v);
+    volume_free(&v);
+}
+
+// --- named streams
+// -----------------------------------------------------------------------------------------------------------
+
+static void named_streams(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct stream *m;
+    struct stream_entry entry;
+    struct dir_position position = {0};
+    size_t done;
+    u8 data[20000], back[20000];
+    u64 orphan;
+    volume_make(&v, 16 * MIB, 4096, 2, 0);
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    memset(data, 9, sizeof data);
+    static const char *names[] = {"Zone", "a", "M"};
+    for (u32 i = 0; i < 3; i++) {
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(txn_end(t, stream_create(t, id, str_of(names[i]), i ? CHECKSUM_TYPE_CRC32 : 0)));
+        assert_ok(stream_open(v.store, id, str_of(names[i]), &m));
+        assert_ok(stream_write(m, 0, data, 5000 * i, &done));
+        stream_close(m);
+    }
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_status(txn_end(t, stream_create(t, id, STR("ZONE"), 0)), STATUS_OBJECT_NAME_COLLISION);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_status(txn_end(t, stream_create(t, id, STR(""), 0)), STATUS_OBJECT_NAME_INVALID);
+    volume_reopen(&v);
+    static const struct {
+        const char *name;
+        u64 size, allocated;
+    } want[] = {{"a", 5000, 8192}, {"M", 10000, 12288}, {"Zone", 0, 0}};
+    for (u32 i = 0; i < 3; i++) {
+        assert_ok(stream_next(v.store, id, &position, &entry));
+        assert_int_equal(entry.name.name_len, strlen(want[i].name));
+        assert_memory_equal(entry.name.name, want[i].name, entry.name.name_len);
+        assert_int_equal(entry.size, want[i].size);
+        assert_int_equal(entry.allocated, want[i].allocated);
+    }
+    assert_status(stream_next(v.store, id, &position, &entry), STATUS_NO_MORE_FILES);
+    assert_ok(stream_open(v.store, id, STR("m"), &m));
+    assert_ok(stream_read(m, 0, back, sizeof back, &done));
+    assert_int_equal(done, 10000);
+    assert_memory_equal(back, data, done);
+    stream_close(m);
+    volume_check(&v);
+    // Away with one, its data with it.
+    u64 free = v.store->space.root.free;
+    assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+    assert_ok(txn_end(t, stream_remove(t, id, STR("m"), &orphan)));
+    assert_ok(object_reap(v.store, orphan));
+    assert_int_equal(v.store->space.root.free, free + 3);
+    assert_status(stream_open(v.store, id, STR("M"), &m), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_null(m);
+    assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+    assert_status(txn_end(t, stream_remove(t, id, STR("m"), &orphan)), STATUS_OBJECT_NAME_NOT_FOUND);
+    volume_check(&v);
+    volume_delete(&v, OBJECT_ROOT, "f"); // with the two that are left
+    assert_true(v.store->space.root.free >= free + 5);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+// --- reparse data
+// -----------------------------------------------------------------------------------------------------------
+
+static nt_status set_reparse(struct volume *v, u64 id, const u8 *data, u32 len)
+{
+    struct txn *t;
+    struct inode inode;
+    assert_ok(inode_get(v->store, id, &inode));
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+    nt_status status = len > 0 ? reparse_set(t, id, data, len) : reparse_delete(t, id);
+    inode.reparse_tag = len > 0 ? get_le32(data) : 0;
+    if (status == STATUS_SUCCESS)
+        status = inode_put(t, &inode);
+    return txn_end(t, status);
+}
+
+static void reparse_data_of_every_length(void **state)
+{
+    (void)state;
+    struct volume v;
+    static u8 data[16385], back[16385];
+    u32 length, rng = 1;
+    volume_make(&v, 16 * MIB, 4096, 2, 0);
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_status(reparse_get(v.store, id, back, sizeof back, &length), STATUS_NOT_A_REPARSE_POINT);
+    assert_status(set_reparse(&v, id, data, 0), STATUS_NOT_A_REPARSE_POINT);
+    for (u32 i = 0; i < sizeof data; i++)
+        data[i] = (u8)volume_random(&rng, 256);
+    // Every 61st length, and all near the ends of records.
+    for (u32 len = 4; len <= 16384; len++) {
+        if (len % 61 != 0 && len > 20 && (len + 3) % 4096 > 6)
+            continue;
+        assert_ok(set_reparse(&v, id, data, len));
+        if (len % 3 == 0)
+            store_purge(v.store);
+        memset(back, 0, sizeof back);
+        assert_ok(reparse_get(v.store, id, back, sizeof back, &length));
+        assert_int_equal(length, len);
+        assert_memory_equal(back, data, len);
+        assert_int_equal(back[len], 0);
+        assert_ok(reparse_get(v.store, id, back, len, &length));
+        assert_status(reparse_get(v.store, id, back, len - 1, &length), STATUS_BUFFER_TOO_SMALL);
+    }
+    assert_ok(set_reparse(&v, id, data, 16384));
+    assert_ok(reparse_get(v.store, id, back, sizeof back, &length));
+    assert_int_equal(length, 16384);
+    assert_ok(set_reparse(&v, id, data, 4096)); // shorter: nothing of the old one is left
+    assert_ok(reparse_get(v.store, id, back, sizeof back, &length));
+    assert_int_equal(length, 4096);
+    assert_status(set_reparse(&v, id, data, 3), STATUS_IO_REPARSE_DATA_INVALID);
+    assert_status(set_reparse(&v, id, data, 16385), STATUS_IO_REPARSE_DATA_INVALID);
+    volume_check(&v);
+    assert_ok(set_reparse(&v, id, data, 0));
+    assert_status(reparse_get(v.store, id, back, sizeof back, &length), STATUS_NOT_A_REPARSE_POINT);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void the_tag_index(void **state)
+{
+    (void)state;
+    static const u32 tags[] = {0xa000000c, 0xa0000003, 0x00000042, 0xa000000c, 0xffffffff, 0x00000042};
+    struct volume v;
+    u64 ids[ARRAY_LEN(tags)], id = 0;
+    u32 tag = 0;
+    u8 data[100] = {0};
+    char name[8];
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    assert_status(reparse_next(v.store, &tag, &id), STATUS_NO_MORE_FILES);
+    for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+        snprintf(name, sizeof name, "r%zu", i);
+        ids[i] = volume_create(&v, OBJECT_ROOT, name, false);
+        put_le32(data, tags[i]);
+        assert_ok(set_reparse(&v, ids[i], data, sizeof data));
+    }
+    static const size_t order[] = {2, 5, 1, 0, 3, 4};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        assert_ok(reparse_next(v.store, &tag, &id));
+        assert_int_equal(tag, tags[order[i]]);
+        assert_int_equal(id, ids[order[i]]);
+    }
+    assert_status(reparse_next(v.store, &tag, &id), STATUS_NO_MORE_FILES);
+    // Another tag, no tag, no file.
+    put_le32(data, 0x43);
+    assert_ok(set_reparse(&v, ids[2], data, sizeof data));
+    assert_ok(set_reparse(&v, ids[5], data, 0));
+    volume_delete(&v, OBJECT_ROOT, "r1");
+    tag = 0;
+    id = 0;
+    static const size_t left[] = {2, 0, 3, 4};
+    for (size_t i = 0; i < ARRAY_LEN(left); i++) {
+        assert_ok(reparse_next(v.store, &tag, &id));
+        assert_int_equal(id, ids[left[i]]);
+    }
+    assert_status(reparse_next(v.store, &tag, &id), STATUS_NO_MORE_FILES);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+// --- orphans
+// -----------------------------------------------------------------------------------------------------------
+
+static void orphans_are_reaped_by_the_next_open(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct stream *m;
+    struct inode inode;
+    static u8 data[1 << 20], reparse[16384] = {1};
+    size_t done;
+    volume_make(&v, 32 * MIB, 4096, 2, 0);
+    assert_ok(store_commit(v.store));
+    u64 free = v.store->space.root.free;
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, stream_create(t, id, STR("named"), CHECKSUM_TYPE_CRC32)));
+    for (int named = 0; named < 2; named++) {
+        assert_ok(stream_open(v.store, id, named ? STR("named") : (struct str){NULL, 0}, &m));
+        // In pieces that do not lie together: many extents, many transactions.
+        for (u64 at = 0; at < sizeof data; at += 8192)
+            assert_ok(stream_write(m, at, data, 4096, &done));
+        stream_close(m);
+    }
+    assert_ok(set_reparse(&v, id, reparse, sizeof reparse));
+    assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, STR("f")));
+    assert_ok(txn_end(t, object_orphan(t, id)));
+    assert_ok(inode_get(v.store, id, &inode)); // still there, for whoever has it open
+    assert_ok(store_commit(v.store));
+    // The crash. A read-only open leaves it as it is.
+    assert_false(store_abandon(v.store));
+    assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+    assert_ok(inode_get(v.store, id, &inode));
+    assert_ok(store_close(v.store));
+    assert_ok(store_open(v.blk, 0, 0, &v.store));
+    assert_status(inode_get(v.store, id, &inode), STATUS_FILE_INVALID);
+    volume_check(&v);
+    struct record record;
+    struct key key;
+    key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    nt_status status = tree_find(v.store, &key, TREE_ABOVE, &record);
+    assert_true(status == STATUS_NO_SUCH_FILE || !key_belongs(&record.key, OBJECT_ORPHANS, KIND_ORPHAN));
+    assert_ok(store_commit(v.store));
+    assert_int_equal(v.store->space.root.free, free);
+    volume_free(&v);
+}
+
+// Cut short after any number of writes, reaping goes on where it was.
+static void reaping_can_be_cut_short_anywhere(void **state)
+{
+    (void)state;
+    static u8 image[8 << 20];
+    struct volume v;
+    struct stream *m;
+    struct txn *t;
+    size_t done;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_ok(stream_open(v.store, id, (struct str){NULL, 0}, &m));
+    for (u64 at = 0; at < 100; at++)
+        assert_ok(stream_write(m, at * 8192, "x", 1, &done));
+    stream_close(m);
+    assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, STR("f")));
+    assert_ok(txn_end(t, object_orphan(t, id)));
+    assert_ok(store_close(v.store));
+    assert_ok(blk_pread(v.blk, image, sizeof image, 0, NULL));
+    for (int batches = 0; batches < 10; batches++) {
+        assert_ok(blk_pwrite(v.blk, image, sizeof image, 0, NULL));
+        struct raw_super super;
+        assert_ok(super_read(v.blk, &super));
+        assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+        atomic_store(&v.store->readonly, false); // open, but not reaped
+        for (int i = 0; i < batches; i++) {
+            bool all;
+            u64 freed;
+            assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+            assert_ok(txn_end(t, extent_unmap(t, id, 0, UINT64_MAX, 16, &all, &freed)));
+        }
+        assert_ok(store_commit(v.store));
+        store_abandon(v.store);
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        struct inode inode;
+        assert_status(inode_get(v.store, id, &inode), STATUS_FILE_INVALID);
+        volume_check(&v);
+        assert_ok(store_close(v.store));
+    }
+    blk_close(v.blk);
+}
+
+// --- hostile records
+// -----------------------------------------------------------------------------------------------------------
+
+static void put_record(struct volume *v, u64 object, enum record_kind kind, u32 tail, u32 len)
+{
+    struct txn *t;
+    struct key key;
+    u8 bytes[VALUE_MAX];
+    memset(bytes, 'A', sizeof bytes);
+    key_begin(&key, object, kind);
+    key_add(&key, bytes, tail);
+    memset(bytes, 0xff, sizeof bytes);
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, tree_put(t, &key, bytes, len)));
+}
+
+static void delete_record(struct volume *v, u64 object, enum record_kind kind, u32 tail)
+{
+    struct txn *t;
+    struct key key;
+    u8 bytes[KEY_MAX];
+    memset(bytes, 'A', sizeof bytes);
+    key_begin(&key, object, kind);
+    key_add(&key, bytes, tail);
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, tree_delete(t, &key)));
+}
+
+static void records_of_impossible_lengths(void **state)
+{
+    (void)state;
+    enum { ODD = 5000, LONGEST = KEY_MAX - 9 };
+    struct volume v;
+    struct inode inode;
+    u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
+    u32 length;
+    u64 parent;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    static const u32 inode_lengths[] = {0, 1, 63, 64, 95, 97, 4096};
+    for (size_t i = 0; i < ARRAY_LEN(inode_lengths); i++) {
+        struct stream *m;
+        put_record(&v, ODD, KIND_INODE, 0, inode_lengths[i]);
+        assert_status(inode_get(v.store, ODD, &inode), STATUS_FILE_CORRUPT_ERROR);
+        nt_status status = stream_open(v.store, ODD, (struct str){NULL, 0}, &m);
+        assert_true(status == STATUS_FILE_CORRUPT_ERROR || inode_lengths[i] >= sizeof(struct raw_inode));
+        if (status == STATUS_SUCCESS)
+            stream_close(m);
+    }
+    static const struct {
+        u32 tail, len;
+    } odd[] = {{1, 0},    {1, 1},    {1, 8},         {1, 12},         {1, 12 + 766}, {1, 4096},
+               {766, 20}, {773, 20}, {LONGEST, 100}, {LONGEST, 4096}, {LONGEST, 0},  {0, 20}};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        struct dir_position position = {0};
+        struct dirent entry;
+        put_record(&v, ODD, KIND_DIRENT, odd[i].tail, odd[i].len);
+        if (odd[i].tail > 0)
+            assert_status(dirent_next(v.store, ODD, &position, &entry), STATUS_FILE_CORRUPT_ERROR);
+        if (odd[i].tail == 1 && odd[i].len < 4096)
+            assert_status(dirent_find(v.store, ODD, STR("A"), &entry), STATUS_FILE_CORRUPT_ERROR);
+        delete_record(&v, ODD, KIND_DIRENT, odd[i].tail);
+    }
+    static const struct {
+        u32 tail, len;
+    } streams[] = {{1, 0}, {1, 31}, {1, 32}, {1, 32 + 766}, {766, 40}, {LONGEST, 40}, {LONGEST, 4096}};
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        struct dir_position position = {0};
+        struct stream_entry entry;
+        struct stream *m;
+        put_record(&v, ODD, KIND_STREAM, streams[i].tail, streams[i].len);
+        assert_status(stream_next(v.store, ODD, &position, &entry), STATUS_FILE_CORRUPT_ERROR);
+        if (streams[i].tail == 1) // also because its size is absurd
+            assert_status(stream_open(v.store, ODD, STR("a"), &m), STATUS_FILE_CORRUPT_ERROR);
+        delete_record(&v, ODD, KIND_STREAM, streams[i].tail);
+    }
+    static const struct {
+        u32 tail, len;
+    } links[] = {{1, 10}, {8, 10}, {9, 0}, {9, 766}, {LONGEST, 4096}};
+    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+        struct link_position position = {0};
+        struct dirent entry;
+        char path[100];
+        put_record(&v, ODD, KIND_LINK, links[i].tail, links[i].len);
+        assert_status(link_next(v.store, ODD, &position, &parent, &entry), STATUS_FILE_CORRUPT_ERROR);
+        assert_status(object_path(v.store, ODD, path, sizeof path), STATUS_FILE_CORRUPT_ERROR);
+        delete_record(&v, ODD, KIND_LINK, links[i].tail);
+    }
+    struct key key;
+    struct txn *t;
+    key_begin(&key, ODD, KIND_REPARSE);
+    key_add_u64(&key, 0);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, tree_put(t, &key, "", 0)));
+    assert_status(reparse_get(v.store, ODD, buffer, sizeof buffer, &length), STATUS_FILE_CORRUPT_ERROR);
+    for (u64 at = 0; at <= 4 * VALUE_MAX; at += VALUE_MAX) {
+        key_begin(&key, ODD, KIND_REPARSE);
+        key_add_u64(&key, at);
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(txn_end(t, tree_put(t, &key, buffer, VALUE_MAX)));
+    }
+    assert_status(reparse_get(v.store, ODD, buffer, sizeof buffer, &length), STATUS_FILE_CORRUPT_ERROR);
+    put_record(&v, OBJECT_TAGS, KIND_TAG, 3, 0);
+    u32 tag = 0;
+    assert_status(reparse_next(v.store, &tag, &parent), STATUS_FILE_CORRUPT_ERROR);
+    // The check names them all and survives.
+    struct check_totals totals;
+    struct check_options options = {.data = true};
+    assert_status(store_check(v.store, &options, &totals), STATUS_DISK_CORRUPT_ERROR);
+    assert_true(totals.findings > 0);
+    volume_free(&v);
+}
+
+static void parents_in_a_ring(void **state)
+{
+    (void)state;
+    struct volume v;
+    char path[65536];
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 a = volume_create(&v, OBJECT_ROOT, "a", true), b = volume_create(&v, a, "b", true);
+    assert_ok(remove_name(&v, OBJECT_ROOT, "a"));
+    assert_ok(add(&v, b, "a", a, true));
+    assert_status(object_path(v.store, a, path, sizeof path), STATUS_FILE_INVALID);
+    assert_status(object_path(v.store, a, path, 100), STATUS_BUFFER_TOO_SMALL);
+    volume_free(&v);
+}
+
+static void odd_orphans_refuse_the_volume_or_are_dropped(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 tail, len;
+    } odd[] = {{0, 0},   {1, 0}, {7, 0}, {9, 0}, {8, 1}, {8, 7}, {8, 9}, {8, 16}, {8, 8 + KEY_MAX + 1},
+               {8, 4096}};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        struct volume v;
+        volume_make(&v, 8 * MIB, 4096, 2, 0);
+        put_record(&v, OBJECT_ORPHANS, KIND_ORPHAN, odd[i].tail, odd[i].len);
+        assert_ok(store_close(v.store));
+        nt_status status = store_open(v.blk, 0, 0, &v.store);
+        if (odd[i].tail == 0 && status == STATUS_SUCCESS) {
+            assert_ok(store_close(v.store)); // a key without a number is before all orphans
+        } else {
+            assert_status(status, STATUS_DISK_CORRUPT_ERROR);
+            assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+            assert_ok(store_close(v.store));
+        }
+        blk_close(v.blk);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inodes_keep_what_they_are_given),
+        cmocka_unit_test(listings_come_in_folded_order),
+        cmocka_unit_test(a_listing_stands_still_when_entries_come_and_go),
+        cmocka_unit_test(names_that_differ_only_in_case),
+        cmocka_unit_test(impossible_names),
+        cmocka_unit_test(links_and_paths),
+        cmocka_unit_test(named_streams),
+        cmocka_unit_test(reparse_data_of_every_length),
+        cmocka_unit_test(the_tag_index),
+        cmocka_unit_test(orphans_are_reaped_by_the_next_open),
+        cmocka_unit_test(reaping_can_be_cut_short_anywhere),
+        cmocka_unit_test(records_of_impossible_lengths),
+        cmocka_unit_test(parents_in_a_ring),
+        cmocka_unit_test(odd_orphans_refuse_the_volume_or_are_dropped),
+    };
+    return cmocka_run_group_tests_name("object", tests, NULL, NULL);
+}
