@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A short front for Meson: each target installs what is missing, configures its build directory and builds.
 .DEFAULT_GOAL := all
-.PHONY: all demo test check bench bench-scale asan tsan install clean help
+.PHONY: all demo test check torture bench bench-scale asan tsan install clean help
 
 export LANG := C.UTF-8
 BUILD := build
@@ -23,6 +23,9 @@ test: ## run every test; the last line counts them
 
 check: ## what CI checks: both compilers, format, tidy, sanitizers
 	@.ci/run
+
+torture: ## cut the power of volumes at work, with new seeds, until something breaks
+	@$(call build,build-release,release) && build-release/tests/crash/crash_test --torture
 
 bench: ## measure, each figure beside plain files and btrfs
 	@$(call build,build-release,release,bench) && scripts/bench.sh build-release/bench/bench
