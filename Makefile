@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A short front for Meson: each target installs what is missing, configures its build directory and builds.
 .DEFAULT_GOAL := all
-.PHONY: all demo test check torture bench bench-scale asan tsan install clean help
+.PHONY: all demo test check torture bench bench-scale asan tsan fuzz install clean help
 
 export LANG := C.UTF-8
 BUILD := build
@@ -39,11 +39,23 @@ asan: ## every test under the address and undefined-behaviour sanitizers
 tsan: ## the tests with threads under the thread sanitizer
 	@$(call test,build-tsan,tsan)
 
+FUZZ_SECONDS ?= 3600
+FUZZ_TARGETS ?= image ioctl page path text
+fuzz: ## fuzz each target for an hour (FUZZ_SECONDS, FUZZ_TARGETS)
+	@scripts/install-deps.sh ci
+	@test -f build-fuzz/build.ninja || meson setup build-fuzz --native-file presets/fuzz.ini
+	@ninja -C build-fuzz fuzz-targets
+	@for t in $(FUZZ_TARGETS); do \
+		mkdir -p build-fuzz/corpus/$$t build-fuzz/found/$$t; \
+		build-fuzz/tests/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=4096 -print_final_stats=1 \
+			-artifact_prefix=build-fuzz/found/$$t/ build-fuzz/corpus/$$t tests/fuzz/corpus/$$t || exit 1; \
+	done
+
 install: ## install from a release build (DESTDIR is honoured)
 	@$(call build,build-release,release) && meson install -C build-release --no-rebuild
 
 clean: ## remove the build directories
-	@rm -rf build build-release build-asan build-tsan build-clang build-gcc
+	@rm -rf build build-release build-asan build-tsan build-clang build-gcc build-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
