@@ -230,6 +230,8 @@ static nt_status refs_find(struct store *s, u64 unit, struct refs *r)
             return STATUS_DISK_CORRUPT_ERROR;
         const struct raw_refs *raw = (const struct raw_refs *)record.value;
         struct refs found = {get_be64(record.key.b + 9), from_le32(raw->units), from_le32(raw->count)};
+        if (found.count < 2 || found.count > REFERENCES_MAX)
+            return STATUS_DISK_CORRUPT_ERROR;
         if (found.unit + found.units > unit) {
             *r = found;
             return STATUS_SUCCESS;
