@@ -215,8 +215,7 @@ static void children_of_an_inner_page(void **state)
     guarded_free(page);
 }
 
-// --- hostile bytes
-// -------------------------------------------------------------------------------------------------------
+// --- hostile bytes -------------------------------------------------------------------------------
 
 static u32 work_rng = 1;
 
@@ -296,7 +295,8 @@ static void crafted_pages_are_refused_or_safe(void **state)
             bytes[i] = (u8)volume_random(&rng, 256);
         for (u32 i = 0; i < count; i++) {
             u32 at = PAGE_SIZE - 8 - volume_random(&rng, 120), room = PAGE_SIZE - at - 4;
-            u32 key = MIN(9 + volume_random(&rng, 12), room);
+            u32 key = 9 + volume_random(&rng, 12);
+            key = MIN(key, room);
             put_le16(bytes + 64 + 2 * i, (u16)at);
             put_le16(bytes + at, (u16)key);
             put_le16(bytes + at + 2, (u16)volume_random(&rng, MIN(room - key + 1, 30u)));
