@@ -101,8 +101,7 @@ static nt_status convert(struct stream *m, const struct raw_stream *wanted)
 
 nt_status stream_set_integrity(struct stream *m, u16 algorithm, bool enforcement_off)
 {
-    if (atomic_load(&m->store->readonly))
-        return STATUS_MEDIA_WRITE_PROTECTED;
+    TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
     struct raw_stream raw = m->raw;
     u32 flags = stream_flags(m) & ~(u32)STREAM_ENFORCEMENT_OFF;
@@ -195,8 +194,7 @@ nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *
         return STATUS_INVALID_PARAMETER;
     if (source == target && source_offset < target_end && target_offset < source_end)
         return STATUS_NOT_SUPPORTED;
-    if (atomic_load(&source->store->readonly))
-        return STATUS_MEDIA_WRITE_PROTECTED;
+    TRY(store_writable(source->store));
     // Two streams: always in the same order.
     struct stream *first = source < target ? source : target, *second = source < target ? target : source;
     SCOPE_LOCK(&first->writer);

@@ -30,6 +30,17 @@ void store_fail(struct store *s, nt_status status)
     atomic_store(&s->readonly, true);
 }
 
+nt_status store_writable(struct store *s)
+{
+    nt_status failed = (nt_status)atomic_load(&s->failed);
+    if (!atomic_load(&s->readonly))
+        return STATUS_SUCCESS;
+    if (failed != STATUS_SUCCESS)
+        status_set_text("the volume is read-only since its metadata could not be written: %s",
+                        status_name(failed));
+    return STATUS_MEDIA_WRITE_PROTECTED;
+}
+
 u64 store_new_object(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
@@ -480,8 +491,7 @@ nt_status store_set_label(struct store *s, struct str label)
     TRY(text_units(label, &units));
     if (units > STORE_LABEL_UNITS || (label.len > 0 && memchr(label.p, 0, label.len)))
         return STATUS_INVALID_PARAMETER;
-    if (atomic_load(&s->readonly))
-        return STATUS_MEDIA_WRITE_PROTECTED;
+    TRY(store_writable(s));
     SCOPE_LOCK(&s->mutex);
     memset(s->label, 0, sizeof s->label);
     if (label.len > 0)

@@ -430,8 +430,7 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
     *done = 0;
     if (add_overflows(offset, len, &end) || end > INT64_MAX)
         return STATUS_INVALID_PARAMETER;
-    if (atomic_load(&m->store->readonly))
-        return STATUS_MEDIA_WRITE_PROTECTED;
+    TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
     TRY(clear_tail(m, offset));
     while (*done < len) {
@@ -496,8 +495,7 @@ nt_status stream_set_size(struct stream *m, u64 size)
 {
     if (size > INT64_MAX)
         return STATUS_INVALID_PARAMETER;
-    if (atomic_load(&m->store->readonly))
-        return STATUS_MEDIA_WRITE_PROTECTED;
+    TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
     if (size < stream_size(m))
         return shrink(m, size);
@@ -539,8 +537,7 @@ nt_status stream_zero(struct stream *m, u64 offset, u64 len)
     u64 end;
     if (add_overflows(offset, len, &end) || end > INT64_MAX)
         return STATUS_INVALID_PARAMETER;
-    if (atomic_load(&m->store->readonly))
-        return STATUS_MEDIA_WRITE_PROTECTED;
+    TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
     end = MIN(end, stream_size(m));
     if (offset >= end)

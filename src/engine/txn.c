@@ -51,9 +51,10 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
     *out = NULL;
     pthread_mutex_lock(&s->mutex);
     for (;;) {
-        if (atomic_load(&s->readonly)) {
+        nt_status status = store_writable(s);
+        if (status != STATUS_SUCCESS) {
             pthread_mutex_unlock(&s->mutex);
-            return STATUS_MEDIA_WRITE_PROTECTED;
+            return status;
         }
         if (s->closing || crowded(s)) {
             s->waiting++;
@@ -61,7 +62,7 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
             s->waiting--;
             continue;
         }
-        nt_status status = admission(s, kind);
+        status = admission(s, kind);
         if (status == STATUS_SUCCESS)
             break;
         pthread_mutex_unlock(&s->mutex);

@@ -215,8 +215,10 @@ static void commit(struct work *w)
         assert_true(info.readonly);
         assert_true(info.failed != STATUS_SUCCESS);
     }
-    if (info.readonly)
-        assert_status(txn_begin(w->store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
+    if (!info.readonly)
+        return;
+    assert_status(txn_begin(w->store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
+    assert_non_null(strstr(status_text(), "could not be written"));
 }
 
 static void work_run(struct work *w)
