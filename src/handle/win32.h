@@ -55,6 +55,7 @@ struct win32_object {
     uint64_t position;
     // Files and events, under the signal mutex.
     bool manual, signalled;
+    unsigned pending; // overlapped requests under way
     // Listings.
     size_t at, length;
     union {
@@ -77,6 +78,8 @@ void win32_object_clean(void *pointer);
 // --- win32_wait.c --------------------------------------------------------------------------------
 
 void win32_signal(struct win32_object *object, bool signalled);
+// Until the last overlapped request of a file has filled its OVERLAPPED.
+void win32_wait_idle(struct win32_object *file);
 // Run the request in the background: FALSE with ERROR_IO_PENDING, or with the error why it was not started.
 BOOL win32_overlapped_start(struct win32_object *file, const struct hf_request *request,
                             OVERLAPPED *overlapped);

@@ -146,6 +146,10 @@ BOOL CloseHandle(HANDLE handle)
     WIN32_OBJECT *object = win32_object_remove(handle, WIN32_FILE | WIN32_EVENT | WIN32_TOKEN);
     if (!object)
         return FALSE;
-    // Ends what waits on the file; overlapped requests are complete when it returns.
-    return object->kind == WIN32_FILE ? win32_result(hf_close(object->file)) : TRUE;
+    if (object->kind != WIN32_FILE)
+        return TRUE;
+    // Ends what waits on the file; its OVERLAPPED structures are nobody's any more when this returns.
+    nt_status status = hf_close(object->file);
+    win32_wait_idle(object);
+    return win32_result(status);
 }

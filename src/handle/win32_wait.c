@@ -164,6 +164,10 @@ static struct pending *pending_take(void)
 
 static void pending_give(struct pending *pending)
 {
+    pthread_mutex_lock(&mutex);
+    pending->file->pending--;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
     win32_object_clean(&pending->event);
     win32_object_clean(&pending->file);
     pthread_mutex_lock(&mutex);
@@ -186,8 +190,17 @@ static void pending_prepare(struct pending *pending)
     pending->overlapped->InternalHigh = 0;
     __atomic_store_n(&pending->overlapped->Internal, (ULONG_PTR)STATUS_PENDING, __ATOMIC_RELEASE);
     pending->file->signalled = false;
+    pending->file->pending++;
     if (pending->event)
         pending->event->signalled = false;
+    pthread_mutex_unlock(&mutex);
+}
+
+void win32_wait_idle(struct win32_object *file)
+{
+    pthread_mutex_lock(&mutex);
+    while (file->pending)
+        pthread_cond_wait(&changed, &mutex);
     pthread_mutex_unlock(&mutex);
 }
 
