@@ -222,7 +222,20 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     check_stream(c, id, &((const struct raw_inode *)value.p)->data);
 }
 
-static void check_dirent(struct checker *c, u64 dir, struct slice value)
+// Does the file that a directory entry names know that name?
+static bool has_link(struct checker *c, u64 id, u64 dir, struct slice folded)
+{
+    struct key key;
+    struct record record;
+    if (folded.len > TEXT_NAME_BYTES)
+        return false;
+    key_begin(&key, id, KIND_LINK);
+    key_add_u64(&key, dir);
+    key_add(&key, folded.p, folded.len);
+    return tree_find(c->s, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+}
+
+static void check_dirent(struct checker *c, u64 dir, struct slice key, struct slice value)
 {
     const struct raw_dirent *raw = (const struct raw_dirent *)value.p;
     struct inode inode;
@@ -235,6 +248,8 @@ static void check_dirent(struct checker *c, u64 dir, struct slice value)
         report_record(c, dir, "a directory entry names a file that does not exist");
     else if (!!(inode.attributes & FILE_ATTRIBUTE_DIRECTORY) != raw->directory)
         report_record(c, id, "a directory entry and its inode disagree about being a directory");
+    else if (!has_link(c, id, dir, (struct slice){key.p + 9, key.len - 9}))
+        report_record(c, id, "a directory entry is not among the names of its file");
 }
 
 static void check_record(struct checker *c, struct slice key, struct slice value)
@@ -249,7 +264,7 @@ static void check_record(struct checker *c, struct slice key, struct slice value
         check_inode(c, object, value);
         break;
     case KIND_DIRENT:
-        check_dirent(c, object, value);
+        check_dirent(c, object, key, value);
         break;
     case KIND_STREAM:
         if (value.len > sizeof(struct raw_stream))
