@@ -109,6 +109,7 @@ static void cut_all(void **state)
     struct run run = *(const struct run *)*state;
     for (u32 i = 0; i < run.seeds; i++, run.seed++)
         cut_seed(&run);
+    assert_true(cuts_done > 0);
 }
 
 static int run_all(u32 seed, u32 seeds, const char *only_mode)
@@ -133,8 +134,10 @@ static int run_all(u32 seed, u32 seeds, const char *only_mode)
 
 static int run_one(char **words, int count)
 {
-    struct run r = {
-        .seed = count > 2 ? (u32)strtoul(words[2], NULL, 10) : 1, .only = UINT64_MAX, .mode = MODES};
+    struct run r = {.seeds = 1,
+                    .seed = count > 2 ? (u32)strtoul(words[2], NULL, 10) : 1,
+                    .only = UINT64_MAX,
+                    .mode = MODES};
     for (u32 i = 0; i < workload_count; i++)
         if (strcmp(words[0], workloads[i].name) == 0)
             r.workload = &workloads[i];
