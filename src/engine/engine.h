@@ -83,7 +83,10 @@ nt_status store_format(struct blk *b, const struct store_format_options *options
 // What medium is this? UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.
 nt_status store_identify(struct blk *b, struct store_identity *identity);
 
-enum store_flags { STORE_READONLY = 1 };
+enum store_flags {
+    STORE_READONLY = 1,
+    STORE_SCRUB = 2, // leave damaged copies of metadata for store_scrub to find, repair and report
+};
 // cache_bytes 0: the default of 64 MiB. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR (also when the device is
 // smaller than the volume), VOLUME_NOT_UPGRADED (unknown incompatible feature). A read-only blk opens
 // read-only.
@@ -266,6 +269,7 @@ enum check_finding_kind {
 struct check_finding {
     enum check_finding_kind kind;
     bool repairable; // a second copy is good
+    bool repaired;   // from it (store_scrub)
     u64 object;      // 0: none
     u64 offset, length;
     const char *path; // "/dir/file" or ""
@@ -284,5 +288,30 @@ struct check_options {
 };
 // SUCCESS: clean. DISK_CORRUPT_ERROR: findings were reported. No other use of the store at the same time.
 nt_status store_check(struct store *s, const struct check_options *options, struct check_totals *totals);
+
+// What a scrub has done, over all its parts when it was interrupted.
+struct scrub_totals {
+    u64 bytes, total_bytes; // gone through, and about how many there are
+    u64 pages, data_bytes;  // read and verified, all copies
+    u64 repaired, lost;     // findings; lost: not repaired
+};
+// Where a scrub stands; {0} is the beginning. May be kept for another opening of the same volume.
+struct scrub_position {
+    u8 uuid[16];
+    u32 phase, key_length;
+    u64 number;
+    struct scrub_totals totals;
+    u8 key[896];
+};
+struct scrub_options {
+    void (*finding)(void *context, const struct check_finding *finding); // may be NULL
+    bool (*progress)(void *context, const struct scrub_totals *totals);  // may be NULL; false: stop here
+    void *context;
+};
+// Read every copy of all metadata and all file data, in short steps, while the store is in use; write a damaged
+// copy of metadata again from the good one (event 130), report what has no second copy (131, 133).
+// SUCCESS: all is good now. DISK_CORRUPT_ERROR: totals.lost. CANCELLED: stopped. INVALID_PARAMETER: not a
+// position of this volume.
+nt_status store_scrub(struct store *s, struct scrub_position *position, const struct scrub_options *options);
 
 #endif

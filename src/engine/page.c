@@ -190,7 +190,7 @@ nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum 
 
 // A copy that is rotten or cannot be read is worth trying the other one; a medium that changed or went is
 // not.
-static bool try_other_copy(nt_status status)
+bool page_try_other(nt_status status)
 {
     return status == STATUS_DISK_CORRUPT_ERROR || status == STATUS_DEVICE_DATA_ERROR ||
            status == STATUS_IO_DEVICE_ERROR || status == STATUS_CRC_ERROR ||
@@ -201,7 +201,7 @@ static nt_status page_load(struct store *s, const struct ptr *ptr, enum page_kin
                            struct page *p)
 {
     nt_status status = page_read_copy(s, ptr, 0, kind, level, p->data);
-    if (status == STATUS_SUCCESS || !try_other_copy(status))
+    if (status == STATUS_SUCCESS || !page_try_other(status))
         return status;
     atomic_fetch_add(&s->checksum_errors, 1);
     if (ptr->addr[1] == 0 || page_read_copy(s, ptr, 1, kind, level, p->data) != STATUS_SUCCESS) {
@@ -399,6 +399,8 @@ void cache_purge(struct cache *c)
 
 void page_repair(struct store *s, struct page *p)
 {
+    if (atomic_load(&s->leave_damage))
+        return;
     u32 bad = atomic_exchange(&p->bad_copies, 0);
     if (bad == 0 || s->readonly)
         return;

@@ -249,6 +249,30 @@ static nt_status walk(struct store *s, u64 region, bool write, struct space_path
     return STATUS_SUCCESS;
 }
 
+nt_status space_trace(struct store *s, u64 region, struct page_trace *trace)
+{
+    SCOPE_LOCK(&s->space.mutex);
+    struct space_path path = {.top = s->space.level};
+    nt_status status = STATUS_SUCCESS;
+    *trace = (struct page_trace){.top = path.top, .bottom = path.top + 1};
+    for (u32 level = path.top + 1; level-- > 0 && status == STATUS_SUCCESS;) {
+        u64 index = region / span(level);
+        struct space_ptr p = get_pointer(s, &path, level);
+        if (p.birth == 0)
+            break; // never written, nor anything below
+        trace->ptr[level] = space_page_ptr(s, level, index, &p);
+        trace->bottom = level;
+        status = step(s, &path, level, index, false, &path.page[level]);
+        if (status != STATUS_SUCCESS || level == 0)
+            break;
+        path.slot[level] = (u32)(region / span(level - 1) % SPACE_FANOUT);
+        if (path.slot[level] >= from_le16(page_head(path.page[level])->count))
+            status = STATUS_DISK_CORRUPT_ERROR;
+    }
+    path_put(&path);
+    return status;
+}
+
 // Free units and groups of a region changed: tell every pointer above it.
 static void account(struct store *s, struct space_path *path, i64 free, i64 groups)
 {

@@ -167,9 +167,11 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
     nt_status status;
     // Nobody may write while the table is not loaded.
     atomic_store(&s->readonly, readonly);
+    atomic_store(&s->leave_damage, flags & STORE_SCRUB);
     TRY_OUT(load_case_table(s));
     if (!readonly) {
         TRY_OUT(super_settle(s, &super));
+        s->settled = (u32)atomic_load(&s->repairs);
         TRY_OUT(reap_orphans(s));
     }
     *out = s;
@@ -451,6 +453,21 @@ nt_status store_commit(struct store *s)
     }
     pthread_mutex_unlock(&s->mutex);
     return status;
+}
+
+void store_hold_commits(struct store *s)
+{
+    SCOPE_LOCK(&s->mutex);
+    while (s->committing)
+        pthread_cond_wait(&s->changed, &s->mutex);
+    s->committing = true;
+}
+
+void store_let_commits(struct store *s)
+{
+    SCOPE_LOCK(&s->mutex);
+    s->committing = false;
+    pthread_cond_broadcast(&s->changed);
 }
 
 bool store_dirty(struct store *s)

@@ -4,7 +4,8 @@
 //   store.c   superblocks, open, commit      txn.c    transactions and their undo
 //   page.c    page cache                     node.c   records inside one page
 //   tree.c    the B+tree                     space.c  free space
-//   object.c  inodes, names, reparse data    stream.c, extent.c  file data       check.c  whole-volume walk
+//   object.c  inodes, names, reparse data    stream.c, extent.c  file data
+//   check.c   whole-volume walk              scrub.c  the same in use, with repair
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -18,6 +19,11 @@
 #include "engine/format.h"
 
 // --- page.c --------------------------------------------------------------------------------------
+
+struct key {
+    u16 len;
+    u8 b[KEY_MAX];
+};
 
 // A page pointer in memory.
 struct ptr {
@@ -86,6 +92,18 @@ static inline struct raw_page *page_head(const struct page *p)
 {
     return (struct raw_page *)p->data;
 }
+// The pages on the way from a root to a leaf, as far as they could be read. Making it repairs those that were
+// found damaged.
+struct page_trace {
+    struct ptr ptr[TREE_LEVELS_MAX + 1]; // by level
+    u32 top, bottom;                     // bottom > top: there is no page at all
+    struct key next;                     // tree: where the next leaf begins; empty: there is none
+};
+static inline bool ptr_same(const struct ptr *a, const struct ptr *b)
+{
+    return a->addr[0] == b->addr[0] && a->birth == b->birth && a->sum == b->sum;
+}
+bool page_try_other(nt_status status); // a failed read after which the other copy is worth trying
 // Read one copy into data and check everything that can be checked without its parent's parent.
 nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
                          u8 *data);
@@ -117,10 +135,6 @@ void ptr_encode(const struct ptr *ptr, struct raw_ptr *raw);
 
 // --- tree.c --------------------------------------------------------------------------------------
 
-struct key {
-    u16 len;
-    u8 b[KEY_MAX];
-};
 struct record {
     struct key key;
     u16 len;
@@ -138,6 +152,8 @@ bool key_belongs(const struct key *k, u64 object, enum record_kind kind); // sam
 enum tree_match { TREE_EQUAL, TREE_AT_MOST, TREE_BELOW, TREE_AT_LEAST, TREE_ABOVE };
 // The record that is at, just below or just above key. NO_SUCH_FILE when there is none.
 nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out);
+// On failure trace->bottom is the page that cannot be read.
+nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *trace);
 nt_status tree_put(struct txn *t, const struct key *key, const void *value, u32 len); // insert or replace
 nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const void *bytes, u32 len);
 nt_status tree_delete(struct txn *t, const struct key *key); // NO_SUCH_FILE
@@ -209,6 +225,7 @@ u64 space_avail_pages(struct store *s);
 u64 space_avail_clusters(struct store *s, u64 reserve_pages);
 void space_seal(struct store *s);    // like tree_seal; what is held now belongs to this commit
 void space_durable(struct store *s); // the commit is durable: what it held is free
+nt_status space_trace(struct store *s, u64 region, struct page_trace *trace); // like tree_trace
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits); // a copy of a region's bitmap, for check.c
 bool space_check(const u8 *data, u32 level);                    // hostile bytes in, yes or no out
 
@@ -272,8 +289,10 @@ struct store {
     struct txn *pool;
 
     _Atomic bool readonly;
-    _Atomic bool unflushed; // data was written in place since the last flush
-    _Atomic u32 failed;     // nt_status: why the store turned read-only
+    _Atomic bool leave_damage; // readers leave damaged copies for a scrub to find
+    u32 settled;               // superblocks that store_open had to write again, for a scrub to report
+    _Atomic bool unflushed;    // data was written in place since the last flush
+    _Atomic u32 failed;        // nt_status: why the store turned read-only
     store_event_fn *event_fn;
     void *event_context;
     _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
@@ -284,6 +303,9 @@ void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length);
 void store_fail(struct store *s, nt_status status);
 nt_status store_writable(struct store *s); // MEDIA_WRITE_PROTECTED, with the reason as text
 u64 store_new_object(struct store *s);
+// Wait for a running commit and hold up the next ones.
+void store_hold_commits(struct store *s);
+void store_let_commits(struct store *s);
 u16 store_algorithm(const struct store *s); // CHECKSUM_TYPE_* of this cluster size
 
 // Pages a transaction may dirty: a few records, each a path down the tree with splits, and the space map's

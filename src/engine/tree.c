@@ -78,6 +78,8 @@ struct walk {
     struct key hop;     // WALK_HOP: where the neighbouring leaf begins (or ends)
     struct ptr missing; // WALK_LOAD: this page is not in the cache
     u32 missing_level;
+    bool damaged;             // a page on the way has a damaged copy
+    struct page_trace *trace; // may be NULL
 };
 
 // One walk from the root without I/O.
@@ -88,12 +90,18 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
     pthread_rwlock_rdlock(&s->tree.root_latch);
     struct ptr ptr = s->tree.root;
     u32 level = s->tree.level;
+    if (w->trace)
+        *w->trace = (struct page_trace){.top = level};
     for (;; level--) {
         struct page *child = page_find(s, &ptr, PAGE_TREE, level);
+        if (w->trace) {
+            w->trace->ptr[level] = ptr;
+            w->trace->bottom = level;
+        }
         if (child) {
             pthread_rwlock_rdlock(&child->latch);
             if (atomic_load_explicit(&child->bad_copies, memory_order_relaxed))
-                page_repair(s, child);
+                w->damaged = true;
         }
         pthread_rwlock_unlock(page ? &page->latch : &s->tree.root_latch);
         page_put(page);
@@ -109,6 +117,8 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
         if (w->match != TREE_EQUAL && (downward ? i > 0 : i + 1 < node_count(page->data))) {
             key_set(&w->hop, node_key(page->data, downward ? i : i + 1));
             has_hop = true;
+            if (w->trace)
+                w->trace->next = w->hop;
         }
         ptr = node_child(page->data, i);
     }
@@ -127,9 +137,16 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
     return result;
 }
 
-static bool same_ptr(const struct ptr *a, const struct ptr *b)
+static void repair_way(struct store *s, struct slice key);
+
+// A walk; what it finds damaged is repaired behind it.
+static enum walk_result walk(struct store *s, struct walk *w)
 {
-    return a->addr[0] == b->addr[0] && a->birth == b->birth && a->sum == b->sum;
+    w->damaged = false;
+    enum walk_result result = walk_down(s, w);
+    if (w->damaged)
+        repair_way(s, w->key);
+    return result;
 }
 
 nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out)
@@ -138,7 +155,7 @@ nt_status tree_find(struct store *s, const struct key *key, enum tree_match matc
     struct key hop;
     struct ptr failed = {0};
     for (;;) {
-        switch (walk_down(s, &w)) {
+        switch (walk(s, &w)) {
         case WALK_FOUND:
             return STATUS_SUCCESS;
         case WALK_NONE:
@@ -157,13 +174,29 @@ nt_status tree_find(struct store *s, const struct key *key, enum tree_match matc
             }
             // The page may have been replaced meanwhile, and its place reused: only a pointer that is still
             // there on a second walk tells of damage.
-            if (same_ptr(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES)
+            if (ptr_same(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES)
                 return status;
             failed = w.missing;
             break;
         }
         }
     }
+}
+
+nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *trace)
+{
+    struct record record;
+    struct walk w = {.key = key_slice(key), .match = TREE_AT_LEAST, .out = &record, .trace = trace};
+    struct ptr failed = {0};
+    while (walk(s, &w) == WALK_LOAD) {
+        struct page *page;
+        nt_status status = page_get(s, &w.missing, PAGE_TREE, w.missing_level, &page);
+        page_put(page);
+        if (status != STATUS_SUCCESS && (ptr_same(&failed, &w.missing) || !page_try_other(status)))
+            return status;
+        failed = w.missing;
+    }
+    return STATUS_SUCCESS;
 }
 
 // --- writers -------------------------------------------------------------------------------------
@@ -209,6 +242,22 @@ static void path_unlock(struct store *s, struct path *path)
 {
     path_release(path);
     pthread_mutex_unlock(&s->tree.mutex);
+}
+
+// A reader cannot know whether a page is still part of the volume when it writes it; whoever keeps the
+// writers out can.
+static void repair_way(struct store *s, struct slice key)
+{
+    struct key k;
+    struct path path;
+    if (atomic_load(&s->leave_damage) || atomic_load(&s->readonly))
+        return;
+    key_set(&k, key);
+    if (path_lock(s, &k, &path) != STATUS_SUCCESS)
+        return;
+    for (u32 level = 0; level <= path.top; level++)
+        page_repair(s, path.page[level]);
+    path_unlock(s, &path);
 }
 
 static struct ptr ptr_of(const struct page *p)
