@@ -183,6 +183,7 @@ struct hf_finding {
     const char *text;
     uint64_t object, offset, length;
     bool repairable;
+    bool repaired; // hf_scrub: written again from its second copy
 };
 struct hf_check_totals {
     uint64_t pages, objects, files, directories, streams, extents, data_bytes, findings;
@@ -198,6 +199,27 @@ struct hf_check_options {
 // findings.
 HF_API nt_status hf_check(const char *spec, const struct hf_check_options *options,
                           struct hf_check_totals *totals);
+
+// Of all parts of a scrub that was interrupted. bytes grows to total_bytes, which is an estimate before the
+// end.
+struct hf_scrub_totals {
+    uint64_t bytes, total_bytes, pages, data_bytes, repaired, lost;
+};
+// Where a scrub was stopped; all zero: the beginning. Plain bytes, which may be kept in a file.
+struct hf_scrub_position {
+    unsigned char bytes[1024];
+};
+struct hf_scrub_options {
+    void (*finding)(void *context, const struct hf_finding *finding);
+    bool (*progress)(void *context, const struct hf_scrub_totals *totals); // false: stop here
+    void *context;
+};
+// Read everything on the volume in a back end, which nobody else may have open, and repair what has a second
+// copy (not on a read-only back end). position may be NULL; else the scrub goes on from there, and says there
+// how far it came. DISK_CORRUPT_ERROR: something is lost. CANCELLED: progress stopped it. INVALID_PARAMETER:
+// not a position of this volume.
+HF_API nt_status hf_scrub(const char *spec, struct hf_scrub_position *position,
+                          const struct hf_scrub_options *options, struct hf_scrub_totals *totals);
 
 // --- texts ---------------------------------------------------------------------------------------
 

@@ -308,8 +308,8 @@ struct scrub_options {
     bool (*progress)(void *context, const struct scrub_totals *totals);  // may be NULL; false: stop here
     void *context;
 };
-// Read every copy of all metadata and all file data, in short steps, while the store is in use; write a damaged
-// copy of metadata again from the good one (event 130), report what has no second copy (131, 133).
+// Read every copy of all metadata and all file data, in short steps, while the store is in use; write a
+// damaged copy of metadata again from the good one (event 130), report what has no second copy (131, 133).
 // SUCCESS: all is good now. DISK_CORRUPT_ERROR: totals.lost. CANCELLED: stopped. INVALID_PARAMETER: not a
 // position of this volume.
 nt_status store_scrub(struct store *s, struct scrub_position *position, const struct scrub_options *options);

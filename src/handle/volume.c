@@ -103,16 +103,22 @@ static void totals_out(const struct check_totals *from, struct hf_check_totals *
                                    .findings = from->findings};
 }
 
+static struct hf_finding finding_out(const struct check_finding *f)
+{
+    return (struct hf_finding){.kind = finding_kinds[f->kind],
+                               .path = f->path ? f->path : "",
+                               .text = f->text ? f->text : "",
+                               .object = f->object,
+                               .offset = f->offset,
+                               .length = f->length,
+                               .repairable = f->repairable,
+                               .repaired = f->repaired};
+}
+
 static void on_finding(void *context, const struct check_finding *f)
 {
     const struct hf_check_options *options = context;
-    struct hf_finding finding = {.kind = finding_kinds[f->kind],
-                                 .path = f->path ? f->path : "",
-                                 .text = f->text ? f->text : "",
-                                 .object = f->object,
-                                 .offset = f->offset,
-                                 .length = f->length,
-                                 .repairable = f->repairable};
+    struct hf_finding finding = finding_out(f);
     if (options->finding)
         options->finding(options->context, &finding);
 }
@@ -160,6 +166,75 @@ nt_status hf_check(const char *text, const struct hf_check_options *options, str
     blk_close(blk);
     if (totals)
         totals_out(&counted, totals);
+    return status;
+}
+
+// --- scrub ---------------------------------------------------------------------------------------
+
+_Static_assert(sizeof(struct scrub_position) <= sizeof(struct hf_scrub_position), "room for a position");
+
+static struct hf_scrub_totals scrub_totals_out(const struct scrub_totals *from)
+{
+    return (struct hf_scrub_totals){.bytes = from->bytes,
+                                    .total_bytes = from->total_bytes,
+                                    .pages = from->pages,
+                                    .data_bytes = from->data_bytes,
+                                    .repaired = from->repaired,
+                                    .lost = from->lost};
+}
+
+static void on_scrub_finding(void *context, const struct check_finding *f)
+{
+    const struct hf_scrub_options *options = context;
+    struct hf_finding finding = finding_out(f);
+    if (options->finding)
+        options->finding(options->context, &finding);
+}
+
+static bool on_scrub_progress(void *context, const struct scrub_totals *totals)
+{
+    const struct hf_scrub_options *options = context;
+    struct hf_scrub_totals out = scrub_totals_out(totals);
+    return !options->progress || options->progress(options->context, &out);
+}
+
+static nt_status scrub_blk(struct blk *blk, struct hf_scrub_options *options, struct scrub_position *position)
+{
+    struct store *store;
+    nt_status status = store_open(blk, STORE_SCRUB, 0, &store);
+    if (status == STATUS_DISK_CORRUPT_ERROR) // what cannot be written any more can still be read
+        status = store_open(blk, STORE_SCRUB | STORE_READONLY, 0, &store);
+    TRY(status);
+    struct scrub_options scrub = {
+        .finding = on_scrub_finding, .progress = on_scrub_progress, .context = options};
+    status = store_scrub(store, position, &scrub);
+    nt_status closed = store_close(store);
+    return closed == STATUS_SUCCESS ? status : closed;
+}
+
+nt_status hf_scrub(const char *text, struct hf_scrub_position *position,
+                   const struct hf_scrub_options *options, struct hf_scrub_totals *totals)
+{
+    struct hf_scrub_options chosen = options ? *options : (struct hf_scrub_options){0};
+    struct scrub_position at = {0};
+    struct spec spec;
+    struct blk *blk;
+    if (totals)
+        *totals = (struct hf_scrub_totals){0};
+    if (position)
+        memcpy(&at, position->bytes, sizeof at);
+    status_clear_text();
+    TRY(spec_parse(text, &spec));
+    nt_status status = blk_open(spec.backend, spec.blk_flags, &blk);
+    if (status == STATUS_ACCESS_DENIED || status == STATUS_MEDIA_WRITE_PROTECTED)
+        status = blk_open(spec.backend, BLK_READONLY | spec.blk_flags, &blk);
+    TRY(status);
+    status = scrub_blk(blk, &chosen, &at);
+    blk_close(blk);
+    if (position)
+        memcpy(position->bytes, &at, sizeof at);
+    if (totals)
+        *totals = scrub_totals_out(&at.totals);
     return status;
 }
 

@@ -65,6 +65,8 @@ OPTIONS(ioctl, {0, "in", "HEX", "input buffer, in hex"}, {0, "in-file", "FILE", 
         {0, "removable", NULL, "attach the image as a removable medium"},
         {0, "raw", NULL, "print the output as bytes, not in hex"}, JSON);
 OPTIONS(check, {0, "no-data", NULL, "metadata only: do not read the files' data"}, JSON);
+OPTIONS(scrub, {0, "resume", "FILE", "go on from the position in FILE; keep it there when interrupted"},
+        JSON);
 OPTIONS(corrupt, {0, "offset", "N", "the byte at this offset of the file (or of the page; default 0)"},
         {0, "page", "N", "damage the N-th metadata page (from 0)"}, STREAM);
 OPTIONS(run, {0, "device", "NAME=SPEC", "a device, such as X:=file:vol.hf,removable; repeatable"});
@@ -107,6 +109,8 @@ static const struct command commands[] = {
     {"ioctl", "VOL:[/PATH]|DEVICE CODE", "send any control code, by name or number", ioctl_options,
      command_ioctl, 2, 2, false},
     {"check", "VOL", "verify a whole volume and list what is wrong", check_options, command_check, 1, 1,
+     false},
+    {"scrub", "VOL", "read everything, repair what has a second copy", scrub_options, command_scrub, 1, 1,
      false},
     {"corrupt", "VOL:/FILE", "flip a byte of the image under a file or page, for tests", corrupt_options,
      command_corrupt, 1, 1, false},

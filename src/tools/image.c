@@ -10,7 +10,7 @@
 
 #include "tools/tool.h"
 
-static char *file_spec(const char *image)
+char *file_spec(const char *image)
 {
     if (strchr(image, ','))
         usage_error("'%s': the name of an image cannot hold ','", image);
@@ -124,10 +124,9 @@ struct check {
     struct json_object *findings; // NULL: print them
 };
 
-static void check_finding(void *context, const struct hf_finding *f)
+void finding_out(const char *image, const struct hf_finding *f, struct json_object *array)
 {
-    struct check *check = context;
-    if (check->findings) {
+    if (array) {
         struct json_object *object = json_object_new_object();
         json_add_text(object, "kind", f->kind);
         json_add_text(object, "path", f->path);
@@ -136,14 +135,24 @@ static void check_finding(void *context, const struct hf_finding *f)
         json_add_number(object, "offset", f->offset);
         json_add_number(object, "length", f->length);
         json_add_bool(object, "repairable", f->repairable);
-        json_object_array_add(check->findings, object);
+        json_add_bool(object, "repaired", f->repaired);
+        json_object_array_add(array, object);
         return;
     }
-    out_name(check->image);
+    out_name(image);
     putchar(':');
     out_name(f->path);
     printf(": %s: %s (offset %llu, length %llu)%s\n", f->kind, f->text, (unsigned long long)f->offset,
-           (unsigned long long)f->length, f->repairable ? ", a good copy exists" : "");
+           (unsigned long long)f->length,
+           f->repaired     ? ", repaired from its copy"
+           : f->repairable ? ", a good copy exists"
+                           : "");
+}
+
+static void check_finding(void *context, const struct hf_finding *f)
+{
+    const struct check *check = context;
+    finding_out(check->image, f, check->findings);
 }
 
 static void check_totals_print(const struct hf_check_totals *t, struct json_object *object)

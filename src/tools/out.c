@@ -16,7 +16,8 @@ static int result;
 static struct {
     bool on;
     uint64_t total, done;
-    struct timespec shown;
+    uint64_t first; // what was done before the start
+    struct timespec started, shown;
 } progress;
 
 static void progress_clear(void)
@@ -370,7 +371,34 @@ void progress_start(uint64_t bytes)
 {
     progress.on = isatty(STDERR_FILENO);
     progress.total = bytes;
-    progress.done = 0;
+    progress.done = progress.first = 0;
+    clock_gettime(CLOCK_MONOTONIC, &progress.started);
+}
+
+static int64_t milliseconds(const struct timespec *from, const struct timespec *to)
+{
+    return (to->tv_sec - from->tv_sec) * 1000 + (to->tv_nsec - from->tv_nsec) / 1000000;
+}
+
+// Rate and remaining time, as soon as there is something to tell them by.
+static void progress_rate(const struct timespec *now)
+{
+    double seconds = (double)milliseconds(&progress.started, now) / 1000;
+    double rate = seconds > 0 ? (double)(progress.done - progress.first) / seconds : 0;
+    if (seconds < 0.5 || rate < 1)
+        return;
+    double left = progress.total > progress.done ? (double)(progress.total - progress.done) / rate : 0;
+    uint64_t s = left < 360000 ? (uint64_t)(left + 0.5) : 359999;
+    fprintf(stderr, "%.1f MiB/s  %llu:%02llu:%02llu left  ", rate / (1 << 20), (unsigned long long)s / 3600,
+            (unsigned long long)s / 60 % 60, (unsigned long long)s % 60);
+}
+
+void progress_set(uint64_t done, uint64_t total)
+{
+    if (progress.done == 0)
+        progress.first = done;
+    progress.total = total;
+    progress_add(done - progress.done, "");
 }
 
 void progress_add(uint64_t bytes, const char *name)
@@ -381,9 +409,7 @@ void progress_add(uint64_t bytes, const char *name)
         return;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t ms =
-        (now.tv_sec - progress.shown.tv_sec) * 1000 + (now.tv_nsec - progress.shown.tv_nsec) / 1000000;
-    if (progress.shown.tv_sec && ms < INTERVAL_MS)
+    if (progress.shown.tv_sec && milliseconds(&progress.shown, &now) < INTERVAL_MS)
         return;
     progress.shown = now;
     double part = progress.total ? (double)progress.done / (double)progress.total : 1;
@@ -395,6 +421,7 @@ void progress_add(uint64_t bytes, const char *name)
     progress_clear();
     fprintf(stderr, "[%s] %3d%%  %.1f MiB  ", bar, part > 1 ? 100 : (int)(part * 100),
             (double)progress.done / (1 << 20));
+    progress_rate(&now);
     print_clean(stderr, shown);
 }
 

@@ -96,6 +96,7 @@ uint64_t time_from_unix(struct timespec time);
 // A bar on stderr when that is a terminal; silent otherwise.
 void progress_start(uint64_t bytes);
 void progress_add(uint64_t bytes, const char *name);
+void progress_set(uint64_t done, uint64_t total); // the first one may begin somewhere in the middle
 void progress_end(void);
 
 // --- target.c: names like vol.hf:/dir/file -------------------------------------------------------
@@ -162,6 +163,12 @@ static inline bool is_directory(const struct hf_stat *st) // one that can be lis
 typedef void visit_fn(void *context, struct target *t, hf_handle h, const struct hf_stat *st);
 void target_walk(struct target *t, uint32_t access, bool recursive, visit_fn *visit, void *context);
 
+// --- image.c -------------------------------------------------------------------------------------
+
+char *file_spec(const char *image); // "file:IMAGE", to be freed
+// One thing that is wrong with a volume, as a line, or added to the array.
+void finding_out(const char *image, const struct hf_finding *f, struct json_object *array);
+
 // --- copy.c --------------------------------------------------------------------------------------
 
 // hf_read; END_OF_FILE is success with *done 0. Where a checksum fails in a long read, what is good
@@ -186,6 +193,7 @@ nt_status reparse_set_symlink(hf_handle h, const char *target);
 // --- commands ------------------------------------------------------------------------------------
 
 command_fn command_format, command_check, command_corrupt, command_run; // image.c
+command_fn command_scrub;                                               // scrub.c
 command_fn command_ls, command_tree, command_cat, command_rm, command_mv, command_mkdir, command_stat,
     command_df;
 command_fn command_put, command_get;                                                     // copy.c
