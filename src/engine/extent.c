@@ -24,12 +24,14 @@ static u32 sum_bytes(const struct store *s, const struct extent *e)
     return e->flags & EXTENT_SUMMED ? e->clusters * extent_sum_size(s) : 0;
 }
 
-static nt_status extent_decode(struct store *s, const struct record *record, struct extent *e)
+// Of the sums only those of the clusters [from, end).
+static nt_status extent_decode(struct store *s, struct slice key, struct slice value, u64 from, u64 end,
+                               struct extent *e)
 {
-    const struct raw_extent *raw = (const struct raw_extent *)record->value;
-    if (record->key.len != 9 + 8 || record->len < sizeof *raw)
+    const struct raw_extent *raw = (const struct raw_extent *)value.p;
+    if (key.len != 9 + 8 || value.len < sizeof *raw)
         return STATUS_FILE_CORRUPT_ERROR;
-    e->first = get_be64(record->key.b + 9);
+    e->first = get_be64(key.p + 9);
     e->unit = from_le64(raw->unit);
     e->clusters = from_le32(raw->clusters);
     e->flags = from_le32(raw->flags);
@@ -37,28 +39,54 @@ static nt_status extent_decode(struct store *s, const struct record *record, str
     u64 units = (u64)e->clusters * s->cluster_units;
     bool summed = e->flags & EXTENT_SUMMED;
     if (e->clusters == 0 || e->clusters > extent_most(s, summed) || (e->flags & ~(u32)EXTENT_FLAGS) ||
-        record->len != sizeof *raw + sum_bytes(s, e) || e->unit >= s->units || units > s->units - e->unit ||
+        value.len != sizeof *raw + sum_bytes(s, e) || e->unit >= s->units || units > s->units - e->unit ||
         e->unit % s->cluster_units != 0 || e->first > INT64_MAX / s->cluster)
         return STATUS_FILE_CORRUPT_ERROR;
-    memcpy(e->sums, raw + 1, sum_bytes(s, e));
+    from = MAX(from, e->first);
+    end = MIN(end, e->first + e->clusters);
+    if (!summed || from >= end)
+        return STATUS_SUCCESS;
+    u32 sum = extent_sum_size(s);
+    from -= e->first;
+    end -= e->first;
+    memcpy(e->sums + from * sum, (const u8 *)(raw + 1) + from * sum, (end - from) * sum);
     return STATUS_SUCCESS;
+}
+
+struct wish {
+    struct store *store;
+    u64 data, from, end;
+    struct extent *extent;
+};
+
+static nt_status visit_extent(void *context, struct slice key, struct slice value)
+{
+    struct wish *w = context;
+    if (!key_is_of(key, w->data, KIND_EXTENT))
+        return STATUS_NO_SUCH_FILE;
+    return extent_decode(w->store, key, value, w->from, w->end, w->extent);
+}
+
+static nt_status find(struct wish *w, u64 cluster)
+{
+    struct key key;
+    extent_key(&key, w->data, cluster);
+    nt_status status = tree_look(w->store, &key, TREE_AT_MOST, visit_extent, w);
+    if (status == STATUS_SUCCESS && cluster < w->extent->first + w->extent->clusters)
+        return STATUS_SUCCESS;
+    if (status != STATUS_SUCCESS && status != STATUS_NO_SUCH_FILE)
+        return status;
+    return tree_look(w->store, &key, TREE_ABOVE, visit_extent, w);
 }
 
 nt_status extent_find(struct store *s, u64 data, u64 cluster, struct extent *e)
 {
-    struct key key;
-    struct record record;
-    extent_key(&key, data, cluster);
-    nt_status status = tree_find(s, &key, TREE_AT_MOST, &record);
-    if (status == STATUS_SUCCESS && key_belongs(&record.key, data, KIND_EXTENT)) {
-        TRY(extent_decode(s, &record, e));
-        if (cluster < e->first + e->clusters)
-            return STATUS_SUCCESS;
-    } else if (status != STATUS_SUCCESS && status != STATUS_NO_SUCH_FILE) {
-        return status;
-    }
-    TRY(tree_find(s, &key, TREE_ABOVE, &record));
-    return key_belongs(&record.key, data, KIND_EXTENT) ? extent_decode(s, &record, e) : STATUS_NO_SUCH_FILE;
+    return find(&(struct wish){s, data, 0, UINT64_MAX, e}, cluster);
+}
+
+nt_status extent_find_part(struct store *s, u64 data, u64 cluster, u64 end, struct extent *e)
+{
+    return find(&(struct wish){s, data, cluster, end, e}, cluster);
 }
 
 nt_status extent_put(struct txn *t, u64 data, const struct extent *e)
@@ -138,17 +166,15 @@ nt_status extent_map(struct txn *t, u64 data, const struct extent *e)
 {
     struct store *s = t->store;
     struct extent before;
+    struct wish wish = {s, data, 0, UINT64_MAX, &before};
     struct key key;
-    struct record record;
     if (e->first == 0)
         return extent_put(t, data, e);
     extent_key(&key, data, e->first - 1);
-    nt_status status = tree_find(s, &key, TREE_AT_MOST, &record);
-    if (status == STATUS_NO_SUCH_FILE ||
-        (status == STATUS_SUCCESS && !key_belongs(&record.key, data, KIND_EXTENT)))
+    nt_status status = tree_look(s, &key, TREE_AT_MOST, visit_extent, &wish);
+    if (status == STATUS_NO_SUCH_FILE)
         return extent_put(t, data, e);
     TRY(status);
-    TRY(extent_decode(s, &record, &before));
     u32 clusters = before.clusters + e->clusters;
     bool fits = before.first + before.clusters == e->first && before.flags == e->flags &&
                 before.birth == e->birth &&

@@ -92,6 +92,7 @@ static inline struct raw_page *page_head(const struct page *p)
 {
     return (struct raw_page *)p->data;
 }
+
 // The pages on the way from a root to a leaf, as far as they could be read. Making it repairs those that were
 // found damaged.
 struct page_trace {
@@ -147,10 +148,20 @@ static inline struct slice key_slice(const struct key *k)
 {
     return (struct slice){k->b, k->len};
 }
-bool key_belongs(const struct key *k, u64 object, enum record_kind kind); // same object and kind?
+bool key_is_of(struct slice key, u64 object, enum record_kind kind); // same object and kind?
+static inline bool key_belongs(const struct key *k, u64 object, enum record_kind kind)
+{
+    return key_is_of(key_slice(k), object, kind);
+}
 
 enum tree_match { TREE_EQUAL, TREE_AT_MOST, TREE_BELOW, TREE_AT_LEAST, TREE_ABOVE };
-// The record that is at, just below or just above key. NO_SUCH_FILE when there is none.
+// Called with a record in its page: what it returns is what the look-up returns. It must not wait for
+// anything.
+typedef nt_status tree_visit(void *context, struct slice key, struct slice value);
+// Visit the record that is at, just below or just above key. NO_SUCH_FILE when there is none.
+nt_status tree_look(struct store *s, const struct key *key, enum tree_match match, tree_visit *visit,
+                    void *context);
+// The same with a copy.
 nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out);
 // On failure trace->bottom is the page that cannot be read.
 nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *trace);
@@ -281,8 +292,8 @@ struct store {
     bool committing;
     bool changed_super; // something of the superblock changed without a page
     bool has_pending;   // a sealed commit that is being written, or was cut short and must be written again
-    u64 generation;     // of the changes being made now; changes only while the gate is closed
-    u64 durable;        // newest on the medium
+    _Atomic u64 generation; // of the changes being made now; changes only while the gate is closed
+    u64 durable;            // newest on the medium
     u64 next_object;
     struct raw_super pending;
     struct page *pending_pages;
@@ -291,8 +302,8 @@ struct store {
     _Atomic bool readonly;
     _Atomic bool leave_damage; // readers leave damaged copies for a scrub to find
     u32 settled;               // superblocks that store_open had to write again, for a scrub to report
-    _Atomic bool unflushed;    // data was written in place since the last flush
-    _Atomic u32 failed;        // nt_status: why the store turned read-only
+    _Atomic bool unflushed; // data was written in place since the last flush
+    _Atomic u32 failed;     // nt_status: why the store turned read-only
     store_event_fn *event_fn;
     void *event_context;
     _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
@@ -359,6 +370,8 @@ struct extent {
 };
 // The extent that holds cluster, or the next one behind it; NO_SUCH_FILE when there is none.
 nt_status extent_find(struct store *s, u64 data, u64 cluster, struct extent *e);
+// The same, but of the sums only those of the clusters [cluster, end) are there.
+nt_status extent_find_part(struct store *s, u64 data, u64 cluster, u64 end, struct extent *e);
 nt_status extent_put(struct txn *t, u64 data, const struct extent *e);
 struct extent extent_part(const struct store *s, const struct extent *e, u64 first,
                           u64 end); // as an extent of its own

@@ -130,7 +130,8 @@ nt_status stream_read_mapped(struct stream *m, u64 pos, u8 *data, u64 len)
     while (len > 0) {
         struct extent e;
         u64 n = len;
-        nt_status status = extent_find(m->store, stream_data(m), pos / s->cluster, &e);
+        u64 end = (pos + len + s->cluster - 1) / s->cluster;
+        nt_status status = extent_find_part(m->store, stream_data(m), pos / s->cluster, end, &e);
         if (status != STATUS_SUCCESS && status != STATUS_NO_SUCH_FILE)
             return status;
         if (status == STATUS_SUCCESS && e.first * s->cluster <= pos) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The copy-on-write B+tree. Readers walk down with shared latches, parent held until the child is; they never
-// wait for a commit. Writers take tree.mutex, make the path they touch writable from the root down (a page of
-// an earlier generation is copied to a new place) and latch a page exclusively only while its bytes change,
-// parents before children.
+// The copy-on-write B+tree. Readers walk down with shared latches, parent held until the child is, but only
+// through pages of the running generation, which alone may change; they never wait for a commit. Writers take
+// tree.mutex, make the path they touch writable from the root down (a page of an earlier generation is copied
+// to a new place) and latch a page exclusively only while its bytes change, parents before children.
 #include "engine/store.h"
 
 void key_begin(struct key *k, u64 object, enum record_kind kind)
@@ -26,9 +26,9 @@ void key_add(struct key *k, const void *bytes, u32 len)
     k->len = (u16)(k->len + len);
 }
 
-bool key_belongs(const struct key *k, u64 object, enum record_kind kind)
+bool key_is_of(struct slice key, u64 object, enum record_kind kind)
 {
-    return k->len >= 9 && get_be64(k->b) == object && k->b[8] == kind;
+    return key.len >= 9 && get_be64(key.p) == object && key.p[8] == kind;
 }
 
 static void key_set(struct key *k, struct slice from)
@@ -74,7 +74,9 @@ enum walk_result { WALK_FOUND, WALK_NONE, WALK_HOP, WALK_LOAD };
 struct walk {
     struct slice key;
     enum tree_match match;
-    struct record *out;
+    tree_visit *visit;
+    void *context;
+    nt_status visited;  // WALK_FOUND: what visit said
     struct key hop;     // WALK_HOP: where the neighbouring leaf begins (or ends)
     struct ptr missing; // WALK_LOAD: this page is not in the cache
     u32 missing_level;
@@ -82,12 +84,19 @@ struct walk {
     struct page_trace *trace; // may be NULL
 };
 
+// A page of an earlier generation never changes, nor does anything below it: a pin is enough to read it.
+static bool may_change(struct store *s, const struct page *page)
+{
+    return page->birth >= atomic_load_explicit(&s->generation, memory_order_acquire);
+}
+
 // One walk from the root without I/O.
 static enum walk_result walk_down(struct store *s, struct walk *w)
 {
     struct page *page = NULL;
     bool has_hop = false, downward = w->match == TREE_AT_MOST || w->match == TREE_BELOW;
     pthread_rwlock_rdlock(&s->tree.root_latch);
+    pthread_rwlock_t *latch = &s->tree.root_latch;
     struct ptr ptr = s->tree.root;
     u32 level = s->tree.level;
     if (w->trace)
@@ -98,14 +107,16 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
             w->trace->ptr[level] = ptr;
             w->trace->bottom = level;
         }
-        if (child) {
-            pthread_rwlock_rdlock(&child->latch);
-            if (atomic_load_explicit(&child->bad_copies, memory_order_relaxed))
-                w->damaged = true;
-        }
-        pthread_rwlock_unlock(page ? &page->latch : &s->tree.root_latch);
+        pthread_rwlock_t *next = child && may_change(s, child) ? &child->latch : NULL;
+        if (next)
+            pthread_rwlock_rdlock(next);
+        if (child && atomic_load_explicit(&child->bad_copies, memory_order_relaxed))
+            w->damaged = true;
+        if (latch)
+            pthread_rwlock_unlock(latch);
         page_put(page);
         page = child;
+        latch = next;
         if (!page) {
             w->missing = ptr;
             w->missing_level = level;
@@ -125,14 +136,11 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
     u32 i = leaf_index(page->data, w->key, w->match);
     enum walk_result result = has_hop ? WALK_HOP : WALK_NONE;
     if (i < node_count(page->data)) {
-        struct slice value = node_value(page->data, i);
-        key_set(&w->out->key, node_key(page->data, i));
-        w->out->len = (u16)value.len;
-        if (value.len > 0)
-            memcpy(w->out->value, value.p, value.len);
+        w->visited = w->visit(w->context, node_key(page->data, i), node_value(page->data, i));
         result = WALK_FOUND;
     }
-    pthread_rwlock_unlock(&page->latch);
+    if (latch)
+        pthread_rwlock_unlock(latch);
     page_put(page);
     return result;
 }
@@ -149,15 +157,16 @@ static enum walk_result walk(struct store *s, struct walk *w)
     return result;
 }
 
-nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out)
+nt_status tree_look(struct store *s, const struct key *key, enum tree_match match, tree_visit *visit,
+                    void *context)
 {
-    struct walk w = {.key = key_slice(key), .match = match, .out = out};
+    struct walk w = {.key = key_slice(key), .match = match, .visit = visit, .context = context};
     struct key hop;
     struct ptr failed = {0};
     for (;;) {
         switch (walk(s, &w)) {
         case WALK_FOUND:
-            return STATUS_SUCCESS;
+            return w.visited;
         case WALK_NONE:
             return STATUS_NO_SUCH_FILE;
         case WALK_HOP:
@@ -183,10 +192,29 @@ nt_status tree_find(struct store *s, const struct key *key, enum tree_match matc
     }
 }
 
+static nt_status copy_record(void *context, struct slice key, struct slice value)
+{
+    struct record *out = context;
+    key_set(&out->key, key);
+    out->len = (u16)value.len;
+    if (value.len > 0)
+        memcpy(out->value, value.p, value.len);
+    return STATUS_SUCCESS;
+}
+
+nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out)
+{
+    return tree_look(s, key, match, copy_record, out);
+}
+
 nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *trace)
 {
     struct record record;
-    struct walk w = {.key = key_slice(key), .match = TREE_AT_LEAST, .out = &record, .trace = trace};
+    struct walk w = {.key = key_slice(key),
+                     .match = TREE_AT_LEAST,
+                     .visit = copy_record,
+                     .context = &record,
+                     .trace = trace};
     struct ptr failed = {0};
     while (walk(s, &w) == WALK_LOAD) {
         struct page *page;
