@@ -302,8 +302,8 @@ struct store {
     _Atomic bool readonly;
     _Atomic bool leave_damage; // readers leave damaged copies for a scrub to find
     u32 settled;               // superblocks that store_open had to write again, for a scrub to report
-    _Atomic bool unflushed; // data was written in place since the last flush
-    _Atomic u32 failed;     // nt_status: why the store turned read-only
+    _Atomic bool unflushed;    // data was written in place since the last flush
+    _Atomic u32 failed;        // nt_status: why the store turned read-only
     store_event_fn *event_fn;
     void *event_context;
     _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
