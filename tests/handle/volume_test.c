@@ -80,6 +80,35 @@ static void check_counts(void **state)
     remove_name("X:\\d");
 }
 
+static bool stop_at_once(void *context, const struct hf_scrub_totals *totals)
+{
+    ++*(u32 *)context;
+    return totals->bytes > totals->total_bytes;
+}
+
+static void scrub_and_go_on(void **state)
+{
+    (void)state;
+    struct hf_scrub_totals totals;
+    struct hf_scrub_position position = {0};
+    u32 seen = 0;
+    struct hf_scrub_options o = {.finding = count_finding, .progress = stop_at_once, .context = &seen};
+    put("X:\\a", "1234567890");
+    assert_status(hf_scrub(stack_spec, NULL, NULL, &totals), STATUS_SHARING_VIOLATION); // attached
+    assert_ok(hf_detach("X:"));
+    assert_status(hf_scrub(stack_spec, &position, &o, &totals), STATUS_CANCELLED);
+    assert_int_equal(seen, 1);
+    assert_int_equal(totals.data_bytes, 0);
+    assert_ok(hf_scrub(stack_spec, &position, NULL, &totals));
+    assert_int_equal(totals.data_bytes, 4096);
+    assert_true(totals.pages > 0 && totals.bytes == totals.total_bytes);
+    assert_int_equal(totals.repaired + totals.lost, 0);
+    position.bytes[0] ^= 1;
+    assert_status(hf_scrub(stack_spec, &position, NULL, NULL), STATUS_INVALID_PARAMETER);
+    assert_ok(hf_attach("X:", stack_spec));
+    remove_name("X:\\a");
+}
+
 static void check_of_what_is_no_volume(void **state)
 {
     (void)state;
@@ -123,9 +152,9 @@ static void texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(format_rules), cmocka_unit_test(format_an_attached_device),
-        cmocka_unit_test(check_counts), cmocka_unit_test(check_of_what_is_no_volume),
-        cmocka_unit_test(texts),
+        cmocka_unit_test(format_rules),    cmocka_unit_test(format_an_attached_device),
+        cmocka_unit_test(check_counts),    cmocka_unit_test(check_of_what_is_no_volume),
+        cmocka_unit_test(scrub_and_go_on), cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests_name("volume", tests, stack_setup, stack_teardown);
 }
