@@ -409,6 +409,34 @@ static void random_taking_and_giving(void **state)
     }
 }
 
+// A commit writes the map beside the last one, never over it.
+static void pages_of_the_map_change_places(void **state)
+{
+    (void)state;
+    static u8 before[PAGE_SIZE], after[PAGE_SIZE];
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        struct volume v;
+        volume_make(&v, settings[i].size, settings[i].cluster, settings[i].copies, OPTION_CASE_SENSITIVE);
+        struct store *s = v.store;
+        begin(s);
+        for (int n = 0; n < 3; n++) {
+            u32 level = s->space.level;
+            struct space_ptr root = s->space.root;
+            struct ptr ptr = space_page_ptr(s, level, 0, &root);
+            assert_ok(take_data(s, 1));
+            assert_int_equal(s->space.root.slot, !root.slot);
+            assert_ok(blk_pread(v.blk, before, PAGE_SIZE, ptr.addr[s->copies - 1], NULL));
+            assert_true(sum_crc64(before, PAGE_SIZE) == ptr.sum);
+            assert_ok(take_data(s, 1)); // moved once only
+            assert_int_equal(s->space.root.slot, !root.slot);
+            commit(s);
+            assert_ok(blk_pread(v.blk, after, PAGE_SIZE, ptr.addr[s->copies - 1], NULL));
+            assert_memory_equal(before, after, PAGE_SIZE);
+        }
+        end(&v);
+    }
+}
+
 // Every second cluster in use: no piece is longer than one, and no page fits.
 static void a_volume_in_splinters(void **state)
 {
@@ -479,6 +507,7 @@ int main(void)
         cmocka_unit_test(freed_units_wait_for_the_commit),
         cmocka_unit_test(units_stay_held_while_a_commit_fails),
         cmocka_unit_test(random_taking_and_giving),
+        cmocka_unit_test(pages_of_the_map_change_places),
         cmocka_unit_test(a_volume_in_splinters),
         cmocka_unit_test(space_outside_the_volume_is_refused),
         cmocka_unit_test(a_page_of_the_map_is_checked),
