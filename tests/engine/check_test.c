@@ -429,6 +429,33 @@ static void streams_and_extents_that_contradict_each_other(void **state)
     }
 }
 
+// A volume that a crash left in the midst of a delete or a truncation, and that nobody opened for writing
+// since.
+static void unfinished_work_is_no_damage(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct txn *t;
+    make(&s);
+    struct record inode = get_record(&s, s.file, KIND_INODE);
+    struct raw_stream *data = (struct raw_stream *)(inode.value + offsetof(struct raw_inode, data));
+    data->size = to_le64(10);
+    put_record(&s, &inode.key, inode.value, inode.len);
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(orphan_tail(t, from_le64(data->data), 1, &inode.key));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+
+    struct record plain = get_record(&s, s.plain, KIND_INODE);
+    data = (struct raw_stream *)(plain.value + offsetof(struct raw_inode, data));
+    assert_ok(txn_begin(s.v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, STR("plain")));
+    assert_ok(object_orphan(t, s.plain));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+    assert_ok(extent_trim(s.v.store, from_le64(data->data), 2, NULL, false));
+    check(&s, STATUS_SUCCESS);
+    done(&s);
+}
+
 static void extents_that_overlap_or_make_no_sense(void **state)
 {
     (void)state;
@@ -606,6 +633,7 @@ int main(void)
         cmocka_unit_test(names_and_links_that_miss_each_other),
         cmocka_unit_test(an_entry_beside_the_true_one),
         cmocka_unit_test(streams_and_extents_that_contradict_each_other),
+        cmocka_unit_test(unfinished_work_is_no_damage),
         cmocka_unit_test(extents_that_overlap_or_make_no_sense),
         cmocka_unit_test(reparse_data_that_contradicts_its_inode),
         cmocka_unit_test(records_of_unknown_kinds_and_lengths),
