@@ -537,82 +537,108 @@ static void delete_record(struct volume *v, u64 object, enum record_kind kind, u
     assert_ok(txn_end(t, tree_delete(t, &key)));
 }
 
-static void records_of_impossible_lengths(void **state)
+enum { ODD = 5000, LONGEST = KEY_MAX - 9 };
+
+struct odd_record {
+    u32 tail, len;
+};
+
+static void odd_inodes(struct volume *v)
 {
-    (void)state;
-    enum { ODD = 5000, LONGEST = KEY_MAX - 9 };
-    struct volume v;
+    static const u32 lengths[] = {0, 1, 63, 64, 95, 97, 4096};
     struct inode inode;
-    u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
-    u32 length;
-    u64 parent;
-    volume_make(&v, 8 * MIB, 4096, 2, 0);
-    static const u32 inode_lengths[] = {0, 1, 63, 64, 95, 97, 4096};
-    for (size_t i = 0; i < ARRAY_LEN(inode_lengths); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         struct stream *m;
-        put_record(&v, ODD, KIND_INODE, 0, inode_lengths[i]);
-        assert_status(inode_get(v.store, ODD, &inode), STATUS_FILE_CORRUPT_ERROR);
-        nt_status status = stream_open(v.store, ODD, (struct str){NULL, 0}, &m);
-        assert_true(status == STATUS_FILE_CORRUPT_ERROR || inode_lengths[i] >= sizeof(struct raw_inode));
+        put_record(v, ODD, KIND_INODE, 0, lengths[i]);
+        assert_status(inode_get(v->store, ODD, &inode), STATUS_FILE_CORRUPT_ERROR);
+        nt_status status = stream_open(v->store, ODD, (struct str){NULL, 0}, &m);
+        assert_true(status == STATUS_FILE_CORRUPT_ERROR || lengths[i] >= sizeof(struct raw_inode));
         if (status == STATUS_SUCCESS)
             stream_close(m);
     }
-    static const struct {
-        u32 tail, len;
-    } odd[] = {{1, 0},    {1, 1},    {1, 8},         {1, 12},         {1, 12 + 766}, {1, 4096},
-               {766, 20}, {773, 20}, {LONGEST, 100}, {LONGEST, 4096}, {LONGEST, 0},  {0, 20}};
+}
+
+static void odd_dirents(struct volume *v)
+{
+    static const struct odd_record odd[] = {{1, 0},         {1, 1},          {1, 8},       {1, 12},
+                                            {1, 12 + 766},  {1, 4096},       {766, 20},    {773, 20},
+                                            {LONGEST, 100}, {LONGEST, 4096}, {LONGEST, 0}, {0, 20}};
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         struct dir_position position = {0};
         struct dirent entry;
-        put_record(&v, ODD, KIND_DIRENT, odd[i].tail, odd[i].len);
+        put_record(v, ODD, KIND_DIRENT, odd[i].tail, odd[i].len);
         if (odd[i].tail > 0)
-            assert_status(dirent_next(v.store, ODD, &position, &entry), STATUS_FILE_CORRUPT_ERROR);
+            assert_status(dirent_next(v->store, ODD, &position, &entry), STATUS_FILE_CORRUPT_ERROR);
         if (odd[i].tail == 1 && odd[i].len < 4096)
-            assert_status(dirent_find(v.store, ODD, STR("A"), &entry), STATUS_FILE_CORRUPT_ERROR);
-        delete_record(&v, ODD, KIND_DIRENT, odd[i].tail);
+            assert_status(dirent_find(v->store, ODD, STR("A"), &entry), STATUS_FILE_CORRUPT_ERROR);
+        delete_record(v, ODD, KIND_DIRENT, odd[i].tail);
     }
-    static const struct {
-        u32 tail, len;
-    } streams[] = {{1, 0}, {1, 31}, {1, 32}, {1, 32 + 766}, {766, 40}, {LONGEST, 40}, {LONGEST, 4096}};
-    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+}
+
+static void odd_streams(struct volume *v)
+{
+    static const struct odd_record odd[] = {{1, 0},    {1, 31},       {1, 32},        {1, 32 + 766},
+                                            {766, 40}, {LONGEST, 40}, {LONGEST, 4096}};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         struct dir_position position = {0};
         struct stream_entry entry;
         struct stream *m;
-        put_record(&v, ODD, KIND_STREAM, streams[i].tail, streams[i].len);
-        assert_status(stream_next(v.store, ODD, &position, &entry), STATUS_FILE_CORRUPT_ERROR);
-        if (streams[i].tail == 1) // also because its size is absurd
-            assert_status(stream_open(v.store, ODD, STR("a"), &m), STATUS_FILE_CORRUPT_ERROR);
-        delete_record(&v, ODD, KIND_STREAM, streams[i].tail);
+        put_record(v, ODD, KIND_STREAM, odd[i].tail, odd[i].len);
+        assert_status(stream_next(v->store, ODD, &position, &entry), STATUS_FILE_CORRUPT_ERROR);
+        if (odd[i].tail == 1) // also because its size is absurd
+            assert_status(stream_open(v->store, ODD, STR("a"), &m), STATUS_FILE_CORRUPT_ERROR);
+        delete_record(v, ODD, KIND_STREAM, odd[i].tail);
     }
-    static const struct {
-        u32 tail, len;
-    } links[] = {{1, 10}, {8, 10}, {9, 0}, {9, 766}, {LONGEST, 4096}};
-    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+}
+
+static void odd_links(struct volume *v)
+{
+    static const struct odd_record odd[] = {{1, 10}, {8, 10}, {9, 0}, {9, 766}, {LONGEST, 4096}};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         struct link_position position = {0};
         struct dirent entry;
         char path[100];
-        put_record(&v, ODD, KIND_LINK, links[i].tail, links[i].len);
-        assert_status(link_next(v.store, ODD, &position, &parent, &entry), STATUS_FILE_CORRUPT_ERROR);
-        assert_status(object_path(v.store, ODD, path, sizeof path), STATUS_FILE_CORRUPT_ERROR);
-        delete_record(&v, ODD, KIND_LINK, links[i].tail);
+        u64 parent;
+        put_record(v, ODD, KIND_LINK, odd[i].tail, odd[i].len);
+        assert_status(link_next(v->store, ODD, &position, &parent, &entry), STATUS_FILE_CORRUPT_ERROR);
+        assert_status(object_path(v->store, ODD, path, sizeof path), STATUS_FILE_CORRUPT_ERROR);
+        delete_record(v, ODD, KIND_LINK, odd[i].tail);
     }
+}
+
+static void odd_reparse_data(struct volume *v)
+{
+    u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE] = {0};
+    u32 length, tag = 0;
+    u64 id;
     struct key key;
     struct txn *t;
     key_begin(&key, ODD, KIND_REPARSE);
     key_add_u64(&key, 0);
-    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
     assert_ok(txn_end(t, tree_put(t, &key, "", 0)));
-    assert_status(reparse_get(v.store, ODD, buffer, sizeof buffer, &length), STATUS_FILE_CORRUPT_ERROR);
+    assert_status(reparse_get(v->store, ODD, buffer, sizeof buffer, &length), STATUS_FILE_CORRUPT_ERROR);
     for (u64 at = 0; at <= 4 * VALUE_MAX; at += VALUE_MAX) {
         key_begin(&key, ODD, KIND_REPARSE);
         key_add_u64(&key, at);
-        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
         assert_ok(txn_end(t, tree_put(t, &key, buffer, VALUE_MAX)));
     }
-    assert_status(reparse_get(v.store, ODD, buffer, sizeof buffer, &length), STATUS_FILE_CORRUPT_ERROR);
-    put_record(&v, OBJECT_TAGS, KIND_TAG, 3, 0);
-    u32 tag = 0;
-    assert_status(reparse_next(v.store, &tag, &parent), STATUS_FILE_CORRUPT_ERROR);
+    assert_status(reparse_get(v->store, ODD, buffer, sizeof buffer, &length), STATUS_FILE_CORRUPT_ERROR);
+    put_record(v, OBJECT_TAGS, KIND_TAG, 3, 0);
+    assert_status(reparse_next(v->store, &tag, &id), STATUS_FILE_CORRUPT_ERROR);
+}
+
+static void records_of_impossible_lengths(void **state)
+{
+    (void)state;
+    struct volume v;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    odd_inodes(&v);
+    odd_dirents(&v);
+    odd_streams(&v);
+    odd_links(&v);
+    odd_reparse_data(&v);
     // The check names them all and survives.
     struct check_totals totals;
     struct check_options options = {.data = true};
