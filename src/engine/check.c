@@ -15,6 +15,7 @@ struct checker {
     u64 first_region, end_region; // of this window
     u16 *uses;                    // per unit of the window
     bool first_pass;
+    u64 visits;        // of tree pages in this window
     u64 owned_extents; // counted from the streams' side
     u8 *scratch;       // one page
     char path[4096];
@@ -298,7 +299,9 @@ static void count_record(struct checker *c, struct slice key, struct slice value
 {
     if (key.len == 17 && key.p[8] == KIND_EXTENT && value.len >= sizeof(struct raw_extent)) {
         const struct raw_extent *raw = (const struct raw_extent *)value.p;
-        use(c, from_le64(raw->unit), (u64)from_le32(raw->clusters) * c->s->cluster_units);
+        u32 clusters = from_le32(raw->clusters);
+        if (clusters <= EXTENT_CLUSTERS_MAX) // a longer one cannot be read, and is reported with its stream
+            use(c, from_le64(raw->unit), (u64)clusters * c->s->cluster_units);
     }
 }
 
@@ -306,6 +309,12 @@ static void walk_tree(struct checker *c, const struct ptr *ptr, u32 level)
 {
     struct store *s = c->s;
     struct page *page;
+    // Pages that name a page more than once would have us visit it without end.
+    if (c->visits++ > s->units * s->unit / PAGE_SIZE) {
+        if (c->visits == s->units * s->unit / PAGE_SIZE + 2)
+            report_record(c, 0, "the tree has more pages than the volume has room for");
+        return;
+    }
     for (int copy = 0; copy < s->copies; copy++)
         use(c, ptr->addr[copy] / s->unit, PAGE_SIZE / s->unit);
     if (c->first_pass)
@@ -408,6 +417,7 @@ nt_status store_check(struct store *s, const struct check_options *options, stru
         c.first_region = region;
         c.end_region = MIN(region + window, s->space.regions);
         memset(uses, 0, window * SPACE_LEAF_UNITS * sizeof *uses);
+        c.visits = 0;
         walk_tree(&c, &s->tree.root, s->tree.level);
         for (u64 r = region; r < c.end_region; r++)
             compare_region(&c, r, bits);
