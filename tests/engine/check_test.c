@@ -187,8 +187,7 @@ static void a_read_only_volume_can_be_checked(void **state)
     done(&s);
 }
 
-// --- rot
-// -------------------------------------------------------------------------------------------------------------
+// --- rot -----------------------------------------------------------------------------------------
 
 struct places {
     u64 address[256];
@@ -324,8 +323,7 @@ static void rotten_data_is_named_with_its_file(void **state)
     done(&s);
 }
 
-// --- records that contradict each other
-// --------------------------------------------------------------------------------------
+// --- records that contradict each other ----------------------------------------------------------
 
 static void wrong_link_counts(void **state)
 {
@@ -529,8 +527,7 @@ static void records_of_unknown_kinds_and_lengths(void **state)
     done(&s);
 }
 
-// --- space
-// -------------------------------------------------------------------------------------------------------------
+// --- space ---------------------------------------------------------------------------------------
 
 static void lost_space(void **state)
 {
