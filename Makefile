@@ -24,8 +24,8 @@ test: ## run every test; the last line counts them
 check: ## what CI checks: both compilers, format, tidy, sanitizers
 	@.ci/run
 
-torture: ## cut the power of volumes at work, with new seeds, until something breaks
-	@$(call build,build-release,release) && build-release/tests/crash/crash_test --torture
+torture: ## power cuts, rot, random histories, killed processes, with new seeds, until something breaks
+	@$(call build,build-release,release) && scripts/torture.sh build-release
 
 bench: ## measure, each figure beside plain files and btrfs
 	@$(call build,build-release,release,bench) && scripts/bench.sh build-release/bench/bench
