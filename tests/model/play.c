@@ -341,43 +341,52 @@ static bool may_be_full(const struct op *op)
     return op->kind != OP_READ && op->kind != OP_LIST && op->kind != OP_FLUSH && op->kind != OP_REOPEN;
 }
 
-// How far a write got before the volume was full: not told, so as far as the new bytes are there.
-static uint32_t written(const struct op *op, uint32_t offset)
+// What stands in the range of a write or a zeroing now; bytes read.
+static size_t read_back(const struct op *op, uint32_t offset, uint8_t *is)
 {
     struct op at = {.path = op->path, .stream = op->stream, .disposition = FILE_OPEN};
-    uint8_t *is = malloc(op->length + 1), *should = malloc(op->length + 1);
-    uint32_t n = 0;
     size_t done = 0;
     hf_handle h;
+    if (open_op(&at, GENERIC_READ, 0, &h) != STATUS_SUCCESS)
+        return 0;
+    if (hf_read(h, offset, is, op->length, &done) != STATUS_SUCCESS)
+        done = 0;
+    return hf_close(h) == STATUS_SUCCESS ? done : 0;
+}
+
+// How much a full volume did of a write or a zeroing is not told: of the one any beginning, of the other any
+// part. Whatever else it changed, the comparison will find.
+static void adopt(const struct op *op, struct stream_model *s)
+{
+    uint32_t offset = op->kind == OP_APPEND ? s->size : op->offset, n = 0;
+    uint8_t *is = malloc(op->length + 1), *should = malloc(op->length + 1);
     if (!is || !should)
         abort();
     model_bytes(op->seed, op->length, should);
-    if (open_op(&at, GENERIC_READ, 0, &h) == STATUS_SUCCESS) {
-        if (hf_read(h, offset, is, op->length, &done) == STATUS_SUCCESS)
-            while (n < done && is[n] == should[n])
-                n++;
-        if (hf_close(h) != STATUS_SUCCESS)
-            abort();
+    size_t done = read_back(op, offset, is);
+    if (op->kind == OP_ZERO) {
+        for (; n < done && offset + n < s->size; n++)
+            s->bytes[offset + n] = is[n] ? s->bytes[offset + n] : 0;
+    } else {
+        while (n < done && is[n] == should[n])
+            n++;
+        model_write(s, offset, n, op->seed);
     }
     free(is);
     free(should);
-    return n;
 }
 
-// What a full volume did of the operation: nothing, but of a write perhaps the beginning.
+// What a full volume did of the operation: nothing, but of those that take several steps a part.
 static void do_part(struct play *p, const struct op *op, bool opened)
 {
     struct entry *e;
     p->full++;
-    if (!opened || (op->kind != OP_WRITE && op->kind != OP_APPEND))
+    if (!opened || (op->kind != OP_WRITE && op->kind != OP_APPEND && op->kind != OP_ZERO))
         return;
     if (op->creates && model_create(&p->model, op) != STATUS_SUCCESS)
         return;
-    if (model_find(&p->model, &op->path, &e) != STATUS_SUCCESS)
-        return;
-    struct stream_model *s = &p->model.nodes[e->node].streams[op->stream];
-    uint32_t offset = op->kind == OP_APPEND ? s->size : op->offset;
-    model_write(s, offset, written(op, offset), op->seed);
+    if (model_find(&p->model, &op->path, &e) == STATUS_SUCCESS)
+        adopt(op, &p->model.nodes[e->node].streams[op->stream]);
 }
 
 bool play_op(struct play *p, const struct op *drawn)
