@@ -52,11 +52,10 @@ case_one_copy_of_metadata_cannot_be_repaired() {
 }
 
 case_a_read_only_image_is_not_repaired() {
-    [ "$(id -u)" -ne 0 ] || skip 'root writes to read-only files'
     filled
     hf corrupt vol.hf --page 1
     chmod a-w vol.hf
-    expect 3 scrub vol.hf
+    expect_bound 3 scrub vol.hf
     grep -q 'a good copy exists' out
     chmod u+w vol.hf
     expect 0 scrub vol.hf
