@@ -419,10 +419,12 @@ static nt_status reap_records(struct txn *t, u64 id, bool *done)
             return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
         }
         TRY(status);
-        if (key_belongs(&record.key, id, KIND_REPARSE)) {
-            TRY(reparse_delete(t, id));
+        // A piece that does not follow from the first one is a record like any other.
+        status =
+            key_belongs(&record.key, id, KIND_REPARSE) ? reparse_delete(t, id) : STATUS_NOT_A_REPARSE_POINT;
+        if (status == STATUS_SUCCESS)
             continue;
-        }
+        TRY(status == STATUS_NOT_A_REPARSE_POINT ? STATUS_SUCCESS : status);
         TRY(tree_delete(t, &record.key));
     }
     return STATUS_SUCCESS;

@@ -647,6 +647,25 @@ static void records_of_impossible_lengths(void **state)
     volume_free(&v);
 }
 
+static void orphan_with_a_stray_piece_of_reparse_data(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct key key;
+    struct record record;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    key_begin(&key, ODD, KIND_REPARSE);
+    key_add_u64(&key, VALUE_MAX);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(object_orphan(t, ODD));
+    assert_ok(txn_end(t, tree_put(t, &key, "piece", 5)));
+    volume_reopen(&v);
+    assert_status(tree_find(v.store, &key, TREE_EQUAL, &record), STATUS_NO_SUCH_FILE);
+    volume_check(&v);
+    volume_free(&v);
+}
+
 static void parents_in_a_ring(void **state)
 {
     (void)state;
@@ -700,6 +719,7 @@ int main(void)
         cmocka_unit_test(orphans_are_reaped_by_the_next_open),
         cmocka_unit_test(reaping_can_be_cut_short_anywhere),
         cmocka_unit_test(records_of_impossible_lengths),
+        cmocka_unit_test(orphan_with_a_stray_piece_of_reparse_data),
         cmocka_unit_test(parents_in_a_ring),
         cmocka_unit_test(odd_orphans_refuse_the_volume_or_are_dropped),
     };
