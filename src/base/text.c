@@ -183,3 +183,21 @@ bool text_matches(const struct case_table *t, struct str pattern, struct str nam
         n = star_n;
     }
 }
+
+bool text_size(const char *text, u64 *out)
+{
+    static const char units[] = "KMGTkmgt";
+    char *end;
+    *out = 0;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    u64 value = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    for (int i = 0; unit && i <= (unit - units) % 4; i++)
+        if (mul_overflows(value, 1024, &value))
+            return false;
+    if (end[unit ? 1 : 0] != '\0')
+        return false;
+    *out = value;
+    return true;
+}

@@ -38,6 +38,9 @@ nt_status case_table_unpack(struct case_table *t, const u8 *pairs, size_t len); 
 // OBJECT_NAME_INVALID when the name is not UTF-8 or longer than TEXT_NAME_UNITS.
 nt_status text_fold(const struct case_table *t, struct str name, char *out, u32 *len);
 
+// "4096", "64M": a number of bytes, with K, M, G or T for the powers of 1024. False: it is none.
+bool text_size(const char *text, u64 *out);
+
 // Windows wildcards * and ?, and the DOS forms < > ", matched on folded text.
 bool text_matches(const struct case_table *t, struct str pattern, struct str name);
 

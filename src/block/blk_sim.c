@@ -7,6 +7,8 @@
 
 #include <stdatomic.h>
 
+#include "base/text.h"
+
 enum { CHUNK = 64 * 1024, NO_MEDIUM = -1, SECTOR = 512 };
 
 typedef u8 *_Atomic chunk_pointer;
@@ -146,9 +148,8 @@ static nt_status sim_create(struct blk *b, u64 size)
 
 static nt_status sim_open(struct blk *b, const char *path)
 {
-    char *end;
-    u64 size = path[0] >= '0' && path[0] <= '9' ? strtoull(path, &end, 10) : 0;
-    if (size == 0 || *end != '\0' || size > INT64_MAX) {
+    u64 size;
+    if (!text_size(path, &size) || size == 0 || size > INT64_MAX) {
         status_set_text("ram:%s: not a size in bytes", path);
         return STATUS_INVALID_PARAMETER;
     }

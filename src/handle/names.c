@@ -138,22 +138,6 @@ void entry_put_exclusive(struct drive_entry *entry)
 
 // --- attach, detach ------------------------------------------------------------------------------
 
-static bool parse_size(const char *text, u64 *out)
-{
-    char *end;
-    *out = 0;
-    if (!is_digit(text[0]))
-        return false;
-    u64 value = strtoull(text, &end, 10);
-    static const char units[] = "KMGT";
-    const char *unit = *end ? strchr(units, upper(*end)) : NULL;
-    for (int i = 0; unit && i <= unit - units; i++)
-        if (mul_overflows(value, 1024, &value))
-            return false;
-    *out = value;
-    return end[unit ? 1 : 0] == 0;
-}
-
 // *known: text is an option of ours, right or wrong.
 static nt_status spec_option(const char *text, struct spec *spec, bool *known)
 {
@@ -165,10 +149,10 @@ static nt_status spec_option(const char *text, struct spec *spec, bool *known)
     else if (strcmp(text, "compat=classpnp") == 0)
         spec->classpnp = true;
     else if (strncmp(text, "cache=", 6) == 0)
-        return parse_size(text + 6, &spec->cache_bytes) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
+        return text_size(text + 6, &spec->cache_bytes) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
     else if (strncmp(text, "retry-ms=", 9) == 0)
-        return parse_size(text + 9, &spec->retry_ms) && spec->retry_ms <= 60000 ? STATUS_SUCCESS
-                                                                                : STATUS_INVALID_PARAMETER;
+        return text_size(text + 9, &spec->retry_ms) && spec->retry_ms <= 60000 ? STATUS_SUCCESS
+                                                                               : STATUS_INVALID_PARAMETER;
     else
         *known = false;
     return STATUS_SUCCESS;

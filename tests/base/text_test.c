@@ -134,13 +134,28 @@ static void wildcards(void **state)
     assert_false(match("*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 }
 
+static void sizes(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "K", "-1", " 1", "1x", "1KK", "1K ", "99999999999T"};
+    u64 size;
+    assert_true(text_size("4096", &size) && size == 4096);
+    assert_true(text_size("4K", &size) && size == 4096);
+    assert_true(text_size("3m", &size) && size == 3 * MIB);
+    assert_true(text_size("2T", &size) && size == 2 * MIB * MIB);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_false(text_size(wrong[i], &size));
+        assert_int_equal(size, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf16_round_trip), cmocka_unit_test(bad_text_is_refused),
         cmocka_unit_test(short_room),       cmocka_unit_test(folding),
         cmocka_unit_test(name_lengths),     cmocka_unit_test(table_survives_packing),
-        cmocka_unit_test(wildcards),
+        cmocka_unit_test(wildcards),        cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests_name("text", tests, setup, NULL);
 }

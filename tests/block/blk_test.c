@@ -13,6 +13,9 @@ static void opens_by_prefix(void **state)
     assert_int_equal(b->sector, 512);
     assert_string_equal(b->spec, "ram:65536");
     blk_close(b);
+    assert_ok(blk_open("ram:2M", 0, &b));
+    assert_int_equal(b->size, 2 * MIB);
+    blk_close(b);
     assert_status(blk_open("ram:", 0, &b), STATUS_INVALID_PARAMETER);
     assert_null(b);
     assert_status(blk_open("ram:12x", 0, &b), STATUS_INVALID_PARAMETER);
