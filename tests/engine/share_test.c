@@ -460,9 +460,40 @@ static void a_conversion_abandoned_between_its_transactions(void **state)
     }
 }
 
+static void integrity_051_no_space_to_convert(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct stream_info info;
+    size_t done;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    fill(51);
+    struct stream *m = make(&v, "f", CHECKSUM_TYPE_NONE), *filler = make(&v, "filler", CHECKSUM_TYPE_NONE);
+    write_all(m);
+    for (u64 at = 0; stream_write(filler, at, data, LEN, &done) == STATUS_SUCCESS; at += LEN)
+        assert_true(at < 8 * MIB);
+    // Data leaves room for records; names take that too.
+    char name[16] = "0";
+    for (int i = 1; volume_write_file(&v, name, 0) == STATUS_SUCCESS; i++)
+        snprintf(name, sizeof name, "%d", i);
+    assert_status(stream_set_integrity(m, CHECKSUM_TYPE_CRC32, false), STATUS_DISK_FULL);
+    stream_get_info(m, &info);
+    assert_int_equal(info.algorithm, CHECKSUM_TYPE_NONE);
+    assert_content(m, data, LEN);
+    volume_check(&v);
+    assert_ok(stream_set_size(filler, 0));
+    assert_ok(stream_set_integrity(m, CHECKSUM_TYPE_CRC32, false));
+    assert_content(m, data, LEN);
+    stream_close(m);
+    stream_close(filler);
+    volume_check(&v);
+    volume_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(integrity_051_no_space_to_convert),
         cmocka_unit_test(a_clone_takes_no_space_until_it_changes),
         cmocka_unit_test(clones_that_are_refused),
         cmocka_unit_test(a_clone_to_the_end_of_the_source),
