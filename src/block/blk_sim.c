@@ -5,19 +5,16 @@
 // written.
 #include "block/blk_sim.h"
 
-#include <stdatomic.h>
-
 #include "base/text.h"
 
 enum { CHUNK = 64 * 1024, NO_MEDIUM = -1, SECTOR = 512 };
 
-typedef u8 *_Atomic chunk_pointer;
-
 struct sim_medium {
     u64 size;
     bool readonly;
-    chunk_pointer *chunks; // NULL: zeroes
+    u8 **chunks;           // NULL: zeroes
     u8 **base;             // recorded media: the chunks of the past; a chunk that is the same is copied first
+    pthread_rwlock_t lock; // contents: a transfer is whole, as on a drive
 };
 
 struct sim_write {
@@ -60,34 +57,36 @@ static nt_status medium_init(struct sim_medium *m, u64 size, bool readonly)
         return STATUS_INSUFFICIENT_RESOURCES;
     m->size = size;
     m->readonly = readonly;
+    pthread_rwlock_init(&m->lock, NULL);
     return STATUS_SUCCESS;
 }
 
 static void medium_free(struct sim_medium *m)
 {
+    if (m->chunks)
+        pthread_rwlock_destroy(&m->lock);
     for (u64 i = 0; m->chunks && i * CHUNK < m->size; i++)
         free(m->chunks[i]);
     free(m->chunks);
 }
 
-// A chunk that may be written. Two writers may meet at a new one; one of them wins.
+// A chunk that may be written; the medium is locked.
 static u8 *chunk_make(struct sim_medium *m, u64 i)
 {
-    u8 *shared = m->base ? m->base[i] : NULL, *chunk = m->chunks[i];
-    if (chunk != shared)
-        return chunk;
+    u8 *shared = m->base ? m->base[i] : NULL;
+    if (m->chunks[i] != shared)
+        return m->chunks[i];
     u8 *fresh = shared ? malloc(CHUNK) : calloc(1, CHUNK);
     if (fresh && shared)
         memcpy(fresh, shared, CHUNK);
-    if (fresh && !atomic_compare_exchange_strong(&m->chunks[i], &chunk, fresh)) {
-        free(fresh);
-        return chunk;
-    }
+    if (fresh)
+        m->chunks[i] = fresh;
     return fresh;
 }
 
 static void medium_read(struct sim_medium *m, u8 *data, size_t len, u64 offset)
 {
+    SCOPE_READ(&m->lock);
     while (len > 0) {
         size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
         const u8 *chunk = m->chunks[offset / CHUNK];
@@ -103,6 +102,7 @@ static void medium_read(struct sim_medium *m, u8 *data, size_t len, u64 offset)
 
 static bool medium_write(struct sim_medium *m, const u8 *data, size_t len, u64 offset)
 {
+    SCOPE_WRITE(&m->lock);
     while (len > 0) {
         size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
         u8 *chunk = chunk_make(m, offset / CHUNK);
@@ -544,7 +544,7 @@ static bool write_by_dice(struct sim_medium *m, const struct sim_write *writes, 
 // Bring the past forward to the first `end` writes, and the medium back to it.
 static bool rebase(struct sim *s, size_t end)
 {
-    struct sim_medium *m = &s->media[0], past = {.size = m->size};
+    struct sim_medium *m = &s->media[0], past = {.size = m->size, .lock = PTHREAD_RWLOCK_INITIALIZER};
     bool written = true;
     for (u64 i = 0; i * CHUNK < m->size; i++) {
         if (m->chunks[i] != m->base[i])
