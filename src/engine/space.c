@@ -294,11 +294,20 @@ static struct held *held_find(struct held_set *set, u64 region)
     return h;
 }
 
-static struct held *held_get(struct held_set *set, u64 region)
+static struct held *held_get(struct space *sp, u64 region)
 {
+    struct held_set *set = &sp->running;
     struct held *h = held_find(set, region);
-    if (h || !(h = calloc(1, sizeof *h)))
+    if (h)
         return h;
+    if (sp->spare) {
+        h = sp->spare;
+        sp->spare = h->next;
+        sp->spares--;
+        memset(h, 0, sizeof *h);
+    } else if (!(h = calloc(1, sizeof *h))) {
+        return NULL;
+    }
     h->region = (u32)region;
     h->next = set->buckets[region % HELD_BUCKETS];
     set->buckets[region % HELD_BUCKETS] = h;
@@ -306,13 +315,36 @@ static struct held *held_get(struct held_set *set, u64 region)
     return h;
 }
 
-static void held_clear(struct held_set *set)
+static void spare_put(struct space *sp, struct held *h)
+{
+    h->next = sp->spare;
+    sp->spare = h;
+    sp->spares++;
+}
+
+nt_status space_prepare(struct store *s)
+{
+    struct space *sp = &s->space;
+    SCOPE_LOCK(&sp->mutex);
+    while (sp->spares < HELD_SPARE) {
+        struct held *h = calloc(1, sizeof *h);
+        if (!h)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        spare_put(sp, h);
+    }
+    return STATUS_SUCCESS;
+}
+
+static void held_clear(struct space *sp, struct held_set *set)
 {
     for (u32 i = 0; i < HELD_BUCKETS; i++) {
         while (set->buckets[i]) {
             struct held *h = set->buckets[i];
             set->buckets[i] = h->next;
-            free(h);
+            if (sp->spares < HELD_SPARE)
+                spare_put(sp, h);
+            else
+                free(h);
         }
     }
     atomic_store(&set->regions, 0);
@@ -597,7 +629,7 @@ static void give_back(struct store *s, u64 unit, u64 units, bool born_now)
         u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
         u64 n = MIN(units, SPACE_LEAF_UNITS - bit), now, avail, now_after, avail_after;
         struct space_path path;
-        struct held *h = born_now ? NULL : held_get(&sp->running, region);
+        struct held *h = born_now ? NULL : held_get(sp, region);
         bool known =
             region < sp->regions && (born_now || h) && walk(s, region, true, &path) == STATUS_SUCCESS;
         if (known) {
@@ -722,7 +754,7 @@ void space_durable(struct store *s)
             path_put(&path);
         }
     }
-    held_clear(&sp->committing);
+    held_clear(sp, &sp->committing);
 }
 
 void space_init(struct store *s, const struct space_ptr *root)
@@ -740,7 +772,13 @@ void space_init(struct store *s, const struct space_ptr *root)
 
 void space_destroy(struct store *s)
 {
-    held_clear(&s->space.running);
-    held_clear(&s->space.committing);
+    struct space *sp = &s->space;
+    held_clear(sp, &sp->running);
+    held_clear(sp, &sp->committing);
+    while (sp->spare) {
+        struct held *h = sp->spare;
+        sp->spare = h->next;
+        free(h);
+    }
     pthread_mutex_destroy(&s->space.mutex);
 }

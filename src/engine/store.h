@@ -185,7 +185,7 @@ struct space_ptr {
     u8 slot;
 };
 enum space_class { SPACE_DATA, SPACE_META, SPACE_MIRROR, SPACE_CLASSES };
-enum { HELD_BUCKETS = 64, HELD_MAX = 1024, HELD_PER_TXN = 32 };
+enum { HELD_BUCKETS = 64, HELD_MAX = 1024, HELD_PER_TXN = 32, HELD_SPARE = 4 };
 
 // Units freed in a generation whose commit is not durable yet: free on disk, but not to be used again.
 struct held {
@@ -208,6 +208,8 @@ struct space {
     u64 avail, avail_groups;   // units and whole groups that are not held, so may be given out now
     u64 cursor[SPACE_CLASSES]; // unit behind the last one given out
     struct held_set running, committing;
+    struct held *spare; // so that a running transaction seldom needs memory to free units
+    u32 spares;
 };
 
 // Geometry, the same for ever after a format: regions of SPACE_LEAF_UNITS, one bitmap page each; a page at
@@ -232,6 +234,7 @@ nt_status space_alloc_page(struct store *s, u64 addr[2]);
 void space_free(struct store *s, u64 unit, u64 units, bool born_now);
 void space_free_page(struct store *s, const u64 addr[2], bool born_now);
 nt_status space_prefetch(struct store *s, u64 unit, u64 units);
+nt_status space_prepare(struct store *s); // before a transaction: memory for what it will free
 u64 space_avail_pages(struct store *s);
 u64 space_avail_clusters(struct store *s, u64 reserve_pages);
 void space_seal(struct store *s);    // like tree_seal; what is held now belongs to this commit

@@ -36,6 +36,7 @@ static nt_status admission(struct store *s, enum txn_kind kind)
 {
     struct space *sp = &s->space;
     u64 reserved = (s->active + 1ull) * TXN_PAGES;
+    TRY(space_prepare(s));
     if (atomic_load(&s->cache.dirty_count) + reserved > s->cache.frame_count * 3ull / 4 ||
         atomic_load(&sp->running.regions) + (s->active + 1) * HELD_PER_TXN > HELD_MAX)
         return STATUS_RETRY;
