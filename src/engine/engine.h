@@ -136,7 +136,6 @@ enum txn_kind {
 nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out);
 // With SUCCESS the changes stay, with anything else all of them are undone. Returns the status it was given.
 nt_status txn_end(struct txn *t, nt_status status);
-struct store *txn_store(struct txn *t);
 
 // --- objects -------------------------------------------------------------------------------------
 

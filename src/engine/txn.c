@@ -6,11 +6,6 @@
 
 enum { UNDO_FIRST = 16384, PIECES_FIRST = 64, UNDO_HEAD = 9 };
 
-struct store *txn_store(struct txn *t)
-{
-    return t->store;
-}
-
 static bool grow(void **array, size_t item, size_t needed, size_t *room, size_t first)
 {
     if (needed <= *room)
