@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A short front for Meson: each target installs what is missing, configures its build directory and builds.
 .DEFAULT_GOAL := all
-.PHONY: all demo test check torture bench bench-scale asan tsan fuzz install clean help
+.PHONY: all demo test check torture bench bench-mount bench-scale asan tsan fuzz install clean help
 
 export LANG := C.UTF-8
 BUILD := build
@@ -29,6 +29,9 @@ torture: ## power cuts, rot, random histories, killed processes, with new seeds,
 
 bench: ## measure, each figure beside plain files and btrfs
 	@$(call build,build-release,release,bench) && scripts/bench.sh build-release/bench/bench
+
+bench-mount: ## measure the mount beside ntfs-3g, btrfs and ext4
+	@$(call build,build-release,release,bench) && scripts/bench.sh build-release/bench/mount build-release/src/tools/holdfast
 
 bench-scale: ## measure with millions of files and extents, and with huge volumes
 	@$(call build,build-release,release) && scripts/bench.sh build-release/bench/scale

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Run a measuring program in a directory of its own, which is gone afterwards: scripts/bench.sh PROGRAM [OPTION]...
-# bench gets btrfs over a loop device to compare with, where that can be had. BENCH_DIR: where, default: beside PROGRAM.
+# Run a measuring program in a directory of its own, which is gone afterwards: scripts/bench.sh PROGRAM [ARGUMENT]...
+# bench gets btrfs over a loop device to compare with, where that can be had; mount gets name spaces of its own.
+# BENCH_DIR: where, default: beside PROGRAM.
 set -eu
 
 program=$1
@@ -23,6 +24,16 @@ reason() {
 
 case $program in
 */bench) ;;
+*/mount)
+    # Mounts, daemons and loop devices go with the program, however it ends.
+    spaces='--mount --pid --fork --kill-child --mount-proc --propagation private'
+    [ "$(id -u)" = 0 ] || spaces="--user --map-root-user $spaces"
+    # shellcheck disable=SC2086 # words on purpose
+    unshare $spaces true || { echo 'no name spaces may be made here'; exit 77; }
+    # shellcheck disable=SC2086
+    unshare $spaces "$program" "$@" "$work"
+    exit
+    ;;
 *) "$program" "$@" "$work"; exit ;;
 esac
 

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Install the Debian packages that are missing: those to build and test, and with "ci" also those of .ci/run,
-# with "bench" also what `make bench` compares with.
+# with "bench" also what `make bench` and `make bench-mount` compare with.
 # Does nothing, and needs no rights and no network, when all of them are there.
 set -eu
 
 packages="gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjson-c-dev libcmocka-dev python3"
 case "${1:-}" in
 ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev git groff-base" ;;
-bench) packages="$packages btrfs-progs" ;;
+bench) packages="$packages btrfs-progs e2fsprogs ntfs-3g" ;;
 "") ;;
 *) echo "usage: $0 [ci|bench]" >&2; exit 2 ;;
 esac
