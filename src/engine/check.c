@@ -18,6 +18,7 @@ struct checker {
     u64 visits;        // of tree pages in this window
     u64 owned_extents; // counted from the streams' side
     u8 *scratch;       // one page
+    u8 *value;         // of an extended attribute
     char path[4096];
 };
 
@@ -204,7 +205,7 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     u32 links = id == OBJECT_ROOT ? 1 : 0;
     u64 parent;
     if (inode_get(c->s, id, &inode) != STATUS_SUCCESS || value.len != sizeof(struct raw_inode)) {
-        report_record(c, id, "an inode has the wrong length");
+        report_record(c, id, "an inode has the wrong length or impossible values");
         return;
     }
     c->totals->objects++;
@@ -228,6 +229,27 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     if (directory)
         return;
     check_stream(c, id, &((const struct raw_inode *)value.p)->data);
+}
+
+// Each piece looks for the first one, and the first one for all that it promises.
+static void check_xattr(struct checker *c, u64 id, struct slice key)
+{
+    struct str name;
+    u32 piece, length;
+    struct inode inode;
+    if (!xattr_parse(key, &name, &piece)) {
+        report_record(c, id, "an extended attribute has no proper name");
+        return;
+    }
+    if (is_orphan(c, id))
+        return;
+    if (inode_get(c->s, id, &inode) == STATUS_FILE_INVALID)
+        report_record(c, id, "an extended attribute belongs to no file");
+    nt_status status = xattr_get(c->s, id, name, c->value, piece == 0 ? XATTR_VALUE_MAX : 0, &length);
+    if (status != STATUS_SUCCESS)
+        report_record(c, id, "an extended attribute of this file cannot be read");
+    else if (piece >= xattr_pieces(length))
+        report_record(c, id, "an extended attribute has more pieces than its length asks for");
 }
 
 // Does the file that a directory entry names know that name?
@@ -282,6 +304,9 @@ static void check_record(struct checker *c, struct slice key, struct slice value
         break;
     case KIND_EXTENT:
         c->totals->extents++;
+        break;
+    case KIND_XATTR:
+        check_xattr(c, object, key);
         break;
     case KIND_LINK:
     case KIND_REPARSE:
@@ -406,11 +431,13 @@ nt_status store_check(struct store *s, const struct check_options *options, stru
     u64 window = MIN(s->space.regions, (u64)WINDOW_REGIONS);
     SCOPE_FREE u16 *uses = malloc(window * SPACE_LEAF_UNITS * sizeof *uses);
     SCOPE_FREE u8 *scratch = malloc(PAGE_SIZE);
+    SCOPE_FREE u8 *value = malloc(XATTR_VALUE_MAX);
     SCOPE_FREE u64 *bits = malloc(SPACE_LEAF_UNITS / 8);
-    if (!uses || !scratch || !bits)
+    if (!uses || !scratch || !value || !bits)
         return STATUS_NO_MEMORY;
     c.uses = uses;
     c.scratch = scratch;
+    c.value = value;
     check_supers(&c);
     check_space_page(&c, s->space.level, 0, &s->space.root);
     for (u64 region = 0; region < s->space.regions; region = c.end_region) {

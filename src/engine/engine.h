@@ -3,7 +3,8 @@
 // in sight.
 //
 //   store --- one B+tree of 16 KiB pages: (object, kind, offset or name) -> record
-//     |         inodes, directory entries, links, named streams, extents with their checksums, reparse data
+//     |         inodes, directory entries, links, named streams, extents with their checksums, reparse data,
+//     |         extended attributes
 //     +------ space map: which units are in use, in fixed places, two slots a page
 //     +------ page cache: bounded; every page checked when read, sealed when written
 //
@@ -141,12 +142,18 @@ nt_status txn_end(struct txn *t, nt_status status);
 
 enum { OBJECT_ROOT = 16 }; // id of the root directory; ids are never used again
 
+enum inode_time { INODE_CREATED, INODE_ACCESSED, INODE_WRITTEN, INODE_CHANGED, INODE_TIMES };
+
 struct inode {
     u64 id;
     u32 attributes; // FILE_ATTRIBUTE_*, without NORMAL
     u32 links;      // directory entries that name it
     u64 created, accessed, written, changed;
     u32 reparse_tag; // 0: none
+    // What POSIX front ends set; mode 0: they never did. The type in it may be out of date: attributes and
+    // reparse_tag tell what it is. Whoever sets a time sets its nanoseconds too.
+    u32 mode, uid, gid, device;
+    u8 nanos[INODE_TIMES]; // 0 to 99, to be added to the time
     // The default stream's state, or for a directory the default for its children; changed only through the
     // stream.
     u64 size, allocated;
@@ -156,9 +163,10 @@ struct inode {
 
 // FILE_INVALID when there is no such object.
 nt_status inode_get(struct store *s, u64 id, struct inode *inode);
-// Give it an id and write it, with its stream state as given.
+// Give it an id and write it, with its stream state as given. INVALID_PARAMETER: a mode above 0xFFFF, nanos
+// above 99.
 nt_status inode_create(struct txn *t, struct inode *inode);
-// Write attributes, links, times and reparse tag; leaves the stream state alone.
+// Write everything but the stream state, which it leaves alone.
 nt_status inode_put(struct txn *t, const struct inode *inode);
 
 struct dirent {
@@ -181,6 +189,8 @@ nt_status dirent_find(struct store *s, u64 dir, struct str name, struct dirent *
 nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position,
                       struct dirent *entry); // NO_MORE_FILES
 nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty);
+// A listing that goes on behind this name, whether there is such an entry or not. OBJECT_NAME_INVALID.
+nt_status dir_position_after(struct store *s, u64 dir, struct str name, struct dir_position *position);
 // Add or remove one name of an object: the entry and its back link. The caller keeps inode.links.
 nt_status dirent_add(struct txn *t, u64 dir, struct str name, u64 id, bool directory);
 nt_status dirent_remove(struct txn *t, u64 dir, struct str name);
@@ -192,6 +202,9 @@ struct link_position {
 };
 nt_status link_next(struct store *s, u64 id, struct link_position *position, u64 *parent,
                     struct dirent *name);
+// The same for the names in one directory only, in the order in which a listing meets them.
+nt_status link_next_in(struct store *s, u64 id, u64 parent, struct link_position *position,
+                       struct dirent *name);
 // "/dir/file" by the first link of each; BUFFER_TOO_SMALL, FILE_INVALID. Terminated with NUL.
 nt_status object_path(struct store *s, u64 id, char *out, size_t size);
 
@@ -207,6 +220,22 @@ nt_status reparse_set(struct txn *t, u64 id, const u8 *buffer, u32 length);     
 nt_status reparse_delete(struct txn *t, u64 id);
 // Objects with reparse points by (tag, id); start with 0, 0. NO_MORE_FILES.
 nt_status reparse_next(struct store *s, u32 *tag, u64 *id);
+
+// Extended attributes: names of 1 to XATTR_NAME_MAX bytes without NUL, exactly as given (INVALID_PARAMETER),
+// values of at most XATTR_VALUE_MAX bytes (EA_TOO_LARGE). One long value is about what a transaction has room
+// for. The caller keeps readers and writers of one object apart.
+enum { XATTR_NAME_MAX = 255, XATTR_VALUE_MAX = 65536 };
+// NONEXISTENT_EA_ENTRY; BUFFER_TOO_SMALL with the length. size 0: only the length.
+nt_status xattr_get(struct store *s, u64 id, struct str name, void *buffer, u32 size, u32 *length);
+// Add or replace.
+nt_status xattr_set(struct txn *t, u64 id, struct str name, const void *value, u32 length);
+nt_status xattr_remove(struct txn *t, u64 id, struct str name); // NONEXISTENT_EA_ENTRY
+// The next name in the order of their bytes; position {0} is before the first. NO_MORE_FILES.
+struct xattr_position {
+    u32 name_len;
+    char name[XATTR_NAME_MAX];
+};
+nt_status xattr_next(struct store *s, u64 id, struct xattr_position *position, u32 *length);
 
 // --- streams -------------------------------------------------------------------------------------
 

@@ -28,8 +28,12 @@ enum {
 #define SUPER_MAGIC "HOLDFAST"
 #define PAGE_MAGIC  0x47504648u // "HFPG"
 
-// Features a reader must know: bits outside FEATURES_KNOWN refuse the mount. None are defined yet.
-#define FEATURES_KNOWN 0ull
+// Features a reader must know: bits outside FEATURES_KNOWN refuse the mount. None are defined yet. Features a
+// writer must know: bits outside WRITER_FEATURES_KNOWN make the mount read-only. FEATURE_POSIX: a record has
+// (or had) an owner, a mode, a device, nanoseconds or an extended attribute; set with the first of them.
+#define FEATURES_KNOWN        0ull
+#define FEATURE_POSIX         1ull
+#define WRITER_FEATURES_KNOWN FEATURE_POSIX
 
 // Where a tree page is and what it must contain. birth is the generation that wrote it.
 struct raw_ptr {
@@ -117,6 +121,7 @@ enum record_kind {
     KIND_LINK = 2,    // parent (big endian u64), folded name -> the name
     KIND_STREAM = 3,  // folded name -> raw_stream, the name
     KIND_REPARSE = 4, // byte offset (big endian u64) -> a piece of the buffer, 4096 bytes but for the last
+    KIND_XATTR = 5,   // name, NUL, piece (big endian u16) -> raw_xattr in piece 0, a piece of the value
     KIND_DIRENT = 8,  // folded name -> raw_dirent, the name
     KIND_EXTENT = 9,  // first cluster in the stream (big endian u64) -> raw_extent, sums
     KIND_UPCASE = 16, // in OBJECT_VOLUME; byte offset (big endian u64) -> a piece of the packed case table
@@ -147,7 +152,11 @@ struct raw_inode {
     le64 written;           // 24: time
     le64 changed;           // 32: time
     le32 reparse_tag;       // 40: 0 for none
-    u8 reserved[20];        // 44: zero
+    le32 mode;              // 44: st_mode with its type; 0: mode and owner were never set
+    le32 uid;               // 48: owner
+    le32 gid;               // 52: group
+    le32 device;            // 56: of a device node
+    u8 nanos[4];            // 60: nanoseconds to add to the four times, 0 to 99 each
     struct raw_stream data; // 64: the default stream; of a directory: what its children inherit
 };
 _Static_assert(sizeof(struct raw_inode) == 96, "raw_inode");
@@ -169,6 +178,12 @@ struct raw_extent {
 };
 _Static_assert(sizeof(struct raw_extent) == 24, "raw_extent");
 enum { EXTENT_SUMMED = 1, EXTENT_SHARED = 2, EXTENT_FLAGS = 3 };
+
+// Begins piece 0 of an extended attribute. Pieces have 4096 bytes with it, but for the last.
+struct raw_xattr {
+    le32 length; // 0: of the whole value, bytes
+};
+_Static_assert(sizeof(struct raw_xattr) == 4, "raw_xattr");
 
 // Units that more than one extent uses.
 struct raw_refs {

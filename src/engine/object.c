@@ -16,21 +16,45 @@ static void decode_inode(u64 id, const struct raw_inode *raw, struct inode *inod
                             .written = from_le64(raw->written),
                             .changed = from_le64(raw->changed),
                             .reparse_tag = from_le32(raw->reparse_tag),
+                            .mode = from_le32(raw->mode),
+                            .uid = from_le32(raw->uid),
+                            .gid = from_le32(raw->gid),
+                            .device = from_le32(raw->device),
                             .size = from_le64(raw->data.size),
                             .allocated = from_le64(raw->data.allocated),
                             .algorithm = from_le16(raw->data.algorithm),
                             .enforcement_off = from_le16(raw->data.flags) & STREAM_ENFORCEMENT_OFF};
+    memcpy(inode->nanos, raw->nanos, sizeof inode->nanos);
 }
 
-static void encode_inode(const struct inode *inode, struct raw_inode *raw)
+static bool inode_possible(u32 mode, const u8 nanos[INODE_TIMES])
 {
+    bool possible = mode <= 0xFFFF;
+    for (int i = 0; i < INODE_TIMES; i++)
+        possible &= nanos[i] < 100;
+    return possible;
+}
+
+static nt_status encode_inode(struct store *s, const struct inode *inode, struct raw_inode *raw)
+{
+    static const u8 none[INODE_TIMES];
+    if (!inode_possible(inode->mode, inode->nanos))
+        return STATUS_INVALID_PARAMETER;
+    if (inode->mode || inode->uid || inode->gid || inode->device || memcmp(inode->nanos, none, sizeof none))
+        store_uses(s, FEATURE_POSIX);
     *raw = (struct raw_inode){.attributes = to_le32(inode->attributes),
                               .links = to_le32(inode->links),
                               .created = to_le64(inode->created),
                               .accessed = to_le64(inode->accessed),
                               .written = to_le64(inode->written),
                               .changed = to_le64(inode->changed),
-                              .reparse_tag = to_le32(inode->reparse_tag)};
+                              .reparse_tag = to_le32(inode->reparse_tag),
+                              .mode = to_le32(inode->mode),
+                              .uid = to_le32(inode->uid),
+                              .gid = to_le32(inode->gid),
+                              .device = to_le32(inode->device)};
+    memcpy(raw->nanos, inode->nanos, sizeof raw->nanos);
+    return STATUS_SUCCESS;
 }
 
 nt_status inode_get(struct store *s, u64 id, struct inode *inode)
@@ -41,9 +65,10 @@ nt_status inode_get(struct store *s, u64 id, struct inode *inode)
     key_begin(&key, id, KIND_INODE);
     nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
     TRY(status == STATUS_NO_SUCH_FILE ? STATUS_FILE_INVALID : status);
-    if (record.len != sizeof(struct raw_inode))
+    const struct raw_inode *raw = (const struct raw_inode *)record.value;
+    if (record.len != sizeof *raw || !inode_possible(from_le32(raw->mode), raw->nanos))
         return STATUS_FILE_CORRUPT_ERROR;
-    decode_inode(id, (const struct raw_inode *)record.value, inode);
+    decode_inode(id, raw, inode);
     return STATUS_SUCCESS;
 }
 
@@ -51,8 +76,8 @@ nt_status inode_create(struct txn *t, struct inode *inode)
 {
     struct raw_inode raw;
     struct key key;
+    TRY(encode_inode(t->store, inode, &raw));
     inode->id = store_new_object(t->store);
-    encode_inode(inode, &raw);
     raw.data.data = to_le64(inode->id);
     raw.data.algorithm = to_le16(inode->algorithm);
     raw.data.flags = to_le16(inode->enforcement_off ? STREAM_ENFORCEMENT_OFF : 0);
@@ -64,7 +89,7 @@ nt_status inode_put(struct txn *t, const struct inode *inode)
 {
     struct raw_inode raw;
     struct key key;
-    encode_inode(inode, &raw);
+    TRY(encode_inode(t->store, inode, &raw));
     key_begin(&key, inode->id, KIND_INODE);
     return tree_patch(t, &key, 0, &raw, offsetof(struct raw_inode, data));
 }
@@ -145,6 +170,14 @@ nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position, s
     return set_position(position, &record.key);
 }
 
+nt_status dir_position_after(struct store *s, u64 dir, struct str name, struct dir_position *position)
+{
+    struct key key;
+    position->key_len = 0;
+    TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
+    return set_position(position, &key);
+}
+
 nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty)
 {
     struct key key;
@@ -206,6 +239,21 @@ nt_status link_next(struct store *s, u64 id, struct link_position *position, u64
     position->key_len = record.key.len - 9u;
     memcpy(position->key, record.key.b + 9, position->key_len);
     return STATUS_SUCCESS;
+}
+
+nt_status link_next_in(struct store *s, u64 id, u64 parent, struct link_position *position,
+                       struct dirent *name)
+{
+    u64 found;
+    if (position->key_len == 0) {
+        put_be64(position->key, parent);
+        position->key_len = 8;
+    }
+    TRY(link_next(s, id, position, &found, name));
+    if (found == parent)
+        return STATUS_SUCCESS;
+    memset(name, 0, offsetof(struct dirent, name));
+    return STATUS_NO_MORE_FILES;
 }
 
 nt_status object_path(struct store *s, u64 id, char *out, size_t size)

@@ -47,6 +47,12 @@ u64 store_new_object(struct store *s)
     return s->next_object++;
 }
 
+void store_uses(struct store *s, u64 writer_feature)
+{
+    if (!(atomic_load_explicit(&s->writer_features, memory_order_relaxed) & writer_feature))
+        atomic_fetch_or(&s->writer_features, writer_feature);
+}
+
 u16 store_algorithm(const struct store *s)
 {
     return s->cluster == 4096 ? CHECKSUM_TYPE_CRC32 : CHECKSUM_TYPE_CRC64;
@@ -86,6 +92,7 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
     s->serial = from_le32(super->serial);
     s->options = from_le64(super->options);
     s->created = from_le64(super->created);
+    s->writer_features = from_le64(super->ro_compat);
     s->cluster = from_le32(super->cluster_size);
     s->unit = from_le32(super->unit_size);
     s->cluster_units = s->cluster / s->unit;
@@ -163,7 +170,8 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
     *out = NULL;
     TRY(super_read(b, &super));
     TRY(store_new(b, &super, cache_bytes, &s));
-    bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) || from_le64(super.ro_compat) != 0;
+    bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) ||
+                    (from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN);
     nt_status status;
     // Nobody may write while the table is not loaded.
     atomic_store(&s->readonly, readonly);
@@ -324,6 +332,7 @@ static void fill_super(struct store *s, struct raw_super *super)
 {
     *super = (struct raw_super){.version = to_le32(FORMAT_VERSION),
                                 .page_size = to_le32(PAGE_SIZE),
+                                .ro_compat = to_le64(atomic_load(&s->writer_features)),
                                 .options = to_le64(s->options),
                                 .generation = to_le64(s->generation),
                                 .units = to_le64(s->units),

@@ -4,8 +4,9 @@
 //   store.c   superblocks, open, commit      txn.c    transactions and their undo
 //   page.c    page cache                     node.c   records inside one page
 //   tree.c    the B+tree                     space.c  free space
-//   object.c  inodes, names, reparse data    stream.c, extent.c  file data
-//   check.c   whole-volume walk              scrub.c  the same in use, with repair
+//   object.c  inodes, names, reparse data    xattr.c  extended attributes
+//   stream.c, extent.c, share.c  file data   check.c  whole-volume walk
+//   scrub.c   the same in use, with repair
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -274,8 +275,9 @@ struct store {
     u8 uuid[16];
     u32 serial;
     u64 options, created;
-    u32 cluster, unit; // bytes
-    u32 cluster_units; // units a cluster
+    _Atomic u64 writer_features; // raw_super.ro_compat
+    u32 cluster, unit;           // bytes
+    u32 cluster_units;           // units a cluster
     u64 units;
     u64 mirror_gap;
     u8 copies;
@@ -317,6 +319,7 @@ void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length);
 void store_fail(struct store *s, nt_status status);
 nt_status store_writable(struct store *s); // MEDIA_WRITE_PROTECTED, with the reason as text
 u64 store_new_object(struct store *s);
+void store_uses(struct store *s, u64 writer_feature); // inside a transaction
 // Wait for a running commit and hold up the next ones.
 void store_hold_commits(struct store *s);
 void store_let_commits(struct store *s);
@@ -360,6 +363,12 @@ nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stre
 nt_status orphan_remove(struct txn *t, u64 id);
 nt_status orphan_finish(struct store *s,
                         const struct record *record); // what a crash left of a reap or a trim
+
+// --- xattr.c -------------------------------------------------------------------------------------
+
+// What a key of KIND_XATTR says; false: nothing sensible.
+bool xattr_parse(struct slice key, struct str *name, u32 *piece);
+u32 xattr_pieces(u32 length);
 
 // --- extent.c: the mapping of one stream's data object -------------------------------------------
 

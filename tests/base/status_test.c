@@ -38,6 +38,12 @@ static void errno_both_ways(void **state)
     assert_int_equal(status_to_errno(STATUS_SUCCESS), 0);
     assert_int_equal(status_to_errno(STATUS_DATA_CHECKSUM_ERROR), EIO);
     assert_int_equal(status_to_errno(STATUS_NOT_A_REPARSE_POINT), ENODATA);
+    assert_int_equal(status_to_errno(STATUS_NONEXISTENT_EA_ENTRY), ENODATA);
+    assert_int_equal(status_to_errno(STATUS_NO_EAS_ON_FILE), ENODATA);
+    assert_int_equal(status_to_errno(STATUS_EA_TOO_LARGE), E2BIG);
+    assert_int_equal(status_to_errno(STATUS_OBJECT_NAME_INVALID), EILSEQ);
+    assert_int_equal(status_to_errno(STATUS_FILE_INVALID), ESTALE);
+    assert_int_equal(status_to_errno(STATUS_WRONG_VOLUME), ESTALE);
     assert_status(status_from_errno(ENOSPC), STATUS_DISK_FULL);
     assert_status(status_from_errno(EIO), STATUS_IO_DEVICE_ERROR);
     assert_status(status_from_errno(EBADMSG), STATUS_IO_DEVICE_ERROR);

@@ -47,7 +47,12 @@ static void inodes_keep_what_they_are_given(void **state)
                                 .written = 3,
                                 .changed = UINT64_MAX,
                                 .algorithm = CHECKSUM_TYPE_CRC64,
-                                .enforcement_off = true};
+                                .enforcement_off = true,
+                                .mode = 0107777,
+                                .uid = UINT32_MAX,
+                                .gid = 1u << 31,
+                                .device = 0x12345678,
+                                .nanos = {0, 1, 98, 99}};
     volume_make(&v, 8 * MIB, 4096, 2, 0);
     assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
     assert_ok(inode_create(t, &inode));
@@ -59,6 +64,11 @@ static void inodes_keep_what_they_are_given(void **state)
     // A put leaves the stream's state alone.
     inode.attributes = FILE_ATTRIBUTE_READONLY;
     inode.written = 77;
+    inode.mode = 0100600;
+    inode.uid = 1;
+    inode.gid = 2;
+    inode.device = 3;
+    memcpy(inode.nanos, (u8[]){99, 0, 7, 1}, sizeof inode.nanos);
     inode.algorithm = 0;
     inode.size = 1000;
     inode.enforcement_off = false;
@@ -68,6 +78,11 @@ static void inodes_keep_what_they_are_given(void **state)
     assert_ok(inode_get(v.store, inode.id, &back));
     assert_int_equal(back.attributes, FILE_ATTRIBUTE_READONLY);
     assert_int_equal(back.written, 77);
+    assert_int_equal(back.mode, 0100600);
+    assert_int_equal(back.uid, 1);
+    assert_int_equal(back.gid, 2);
+    assert_int_equal(back.device, 3);
+    assert_memory_equal(back.nanos, inode.nanos, sizeof back.nanos);
     assert_int_equal(back.size, 0);
     assert_int_equal(back.algorithm, CHECKSUM_TYPE_CRC64);
     assert_true(back.enforcement_off);
@@ -255,6 +270,51 @@ static void links_and_paths(void **state)
 
 // --- named streams
 // -----------------------------------------------------------------------------------------------------------
+
+// What a directory's cookies are made of: an entry is found again by its child and its place among the
+// child's names in that directory.
+static void entries_found_again_by_their_child(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"b", "Echo", "a", "delta", "C"}, *const folded[] = {"a", "b", "C",
+                                                                                            "delta", "Echo"};
+    struct volume v;
+    struct dirent entry;
+    struct dir_position at, next;
+    struct link_position position = {0};
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 d1 = volume_create(&v, OBJECT_ROOT, "d1", true), d2 = volume_create(&v, OBJECT_ROOT, "d2", true);
+    u64 f = volume_create(&v, d1, "one", false);
+    volume_create(&v, d2, "bb", false);
+    for (u32 i = 0; i < ARRAY_LEN(names); i++)
+        assert_ok(add(&v, d2, names[i], f, false));
+    assert_ok(add(&v, OBJECT_ROOT, "a", f, false));
+    for (u32 i = 0; i < ARRAY_LEN(names); i++) {
+        assert_ok(link_next_in(v.store, f, d2, &position, &entry));
+        assert_int_equal(entry.id, f);
+        assert_int_equal(entry.name_len, strlen(folded[i]));
+        assert_memory_equal(entry.name, folded[i], entry.name_len);
+        // The listing goes on where it went on before.
+        assert_ok(dir_position_after(v.store, d2, (struct str){entry.name, entry.name_len}, &at));
+        next = (struct dir_position){0};
+        do
+            assert_ok(dirent_next(v.store, d2, &next, &entry));
+        while (entry.id != f || entry.name_len != strlen(folded[i]) ||
+               memcmp(entry.name, folded[i], entry.name_len) != 0);
+        assert_int_equal(at.key_len, next.key_len);
+        assert_memory_equal(at.key, next.key, at.key_len);
+    }
+    assert_status(link_next_in(v.store, f, d2, &position, &entry), STATUS_NO_MORE_FILES);
+    position = (struct link_position){0};
+    assert_status(link_next_in(v.store, f, d2 + 1, &position, &entry), STATUS_NO_MORE_FILES);
+    assert_int_equal(entry.name_len, 0);
+    assert_ok(dir_position_after(v.store, d2, STR("BA"), &at)); // no such entry: the next one is bb
+    assert_ok(dirent_next(v.store, d2, &at, &entry));
+    assert_memory_equal(entry.name, "bb", 2);
+    assert_status(dir_position_after(v.store, d2, STR("a/b"), &at), STATUS_OBJECT_NAME_INVALID);
+    assert_status(dir_position_after(v.store, d2, STR(""), &at), STATUS_OBJECT_NAME_INVALID);
+    volume_free(&v);
+}
 
 static void named_streams(void **state)
 {
@@ -629,12 +689,38 @@ static void odd_reparse_data(struct volume *v)
     assert_status(reparse_next(v->store, &tag, &id), STATUS_FILE_CORRUPT_ERROR);
 }
 
+// Right lengths, impossible values.
+static void odd_posix_fields(struct volume *v)
+{
+    static const struct raw_inode odd[] = {{.nanos = {100}},
+                                           {.nanos = {[INODE_ACCESSED] = 255}},
+                                           {.nanos = {[INODE_CHANGED] = 100}},
+                                           {.mode = {{0, 0, 1, 0}}},
+                                           {.mode = {{0xFF, 0xFF, 0xFF, 0xFF}}}};
+    struct inode inode;
+    struct key key;
+    struct txn *t;
+    key_begin(&key, ODD, KIND_INODE);
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+        assert_ok(txn_end(t, tree_put(t, &key, &odd[i], sizeof odd[i])));
+        assert_status(inode_get(v->store, ODD, &inode), STATUS_FILE_CORRUPT_ERROR);
+        inode = (struct inode){.mode = from_le32(odd[i].mode)};
+        memcpy(inode.nanos, odd[i].nanos, sizeof inode.nanos);
+        assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+        assert_status(inode_create(t, &inode), STATUS_INVALID_PARAMETER);
+        inode.id = ODD;
+        assert_status(txn_end(t, inode_put(t, &inode)), STATUS_INVALID_PARAMETER);
+    }
+}
+
 static void records_of_impossible_lengths(void **state)
 {
     (void)state;
     struct volume v;
     volume_make(&v, 8 * MIB, 4096, 2, 0);
     odd_inodes(&v);
+    odd_posix_fields(&v);
     odd_dirents(&v);
     odd_streams(&v);
     odd_links(&v);
@@ -713,6 +799,7 @@ int main(void)
         cmocka_unit_test(names_that_differ_only_in_case),
         cmocka_unit_test(impossible_names),
         cmocka_unit_test(links_and_paths),
+        cmocka_unit_test(entries_found_again_by_their_child),
         cmocka_unit_test(named_streams),
         cmocka_unit_test(reparse_data_of_every_length),
         cmocka_unit_test(the_tag_index),

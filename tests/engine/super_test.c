@@ -185,12 +185,54 @@ static void features_to_come(void **state)
     put_sealed(&v, slot, &changed);
     assert_status(store_open(v.blk, 0, 0, &v.store), STATUS_VOLUME_NOT_UPGRADED);
     changed = now;
-    changed.ro_compat = to_le64(1);
+    changed.ro_compat = to_le64(FEATURE_POSIX | 1ull << 40);
     put_sealed(&v, slot, &changed);
     assert_ok(store_open(v.blk, 0, 0, &v.store));
     assert_status(txn_begin(v.store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
     assert_ok(store_close(v.store));
     blk_close(v.blk);
+}
+
+static u64 writer_features(struct volume *v)
+{
+    struct raw_super super;
+    assert_ok(super_read(v->blk, &super));
+    return from_le64(super.ro_compat);
+}
+
+// A program that does not know owners and attributes must not write where some are; where none are it may.
+static void the_first_owner_marks_the_volume(void **state)
+{
+    (void)state;
+    enum { MODE, UID, GID, DEVICE, NANOS, XATTR, NOTHING, WAYS };
+    for (int way = 0; way < WAYS; way++) {
+        struct volume v;
+        struct txn *t;
+        struct inode inode;
+        make(&v);
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+        assert_ok(store_commit(v.store));
+        assert_int_equal(writer_features(&v), 0);
+        assert_ok(inode_get(v.store, id, &inode));
+        inode.mode = way == MODE ? 0100644 : 0;
+        inode.uid = way == UID ? 1000 : 0;
+        inode.gid = way == GID ? 1000 : 0;
+        inode.device = way == DEVICE ? 1 : 0;
+        inode.nanos[INODE_CHANGED] = way == NANOS ? 99 : 0;
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        nt_status status = inode_put(t, &inode);
+        if (status == STATUS_SUCCESS && way == XATTR)
+            status = xattr_set(t, id, STR("user.x"), "", 0);
+        assert_ok(txn_end(t, status));
+        assert_ok(store_commit(v.store));
+        assert_int_equal(writer_features(&v), way == NOTHING ? 0 : FEATURE_POSIX);
+        // It stays, and is no reason not to write.
+        volume_reopen(&v);
+        volume_create(&v, OBJECT_ROOT, "g", false);
+        volume_check(&v);
+        volume_free(&v);
+    }
 }
 
 // --- hostile values, each with a sum that is right
@@ -307,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_superblock_at_the_wrong_place_does_not_count),
         cmocka_unit_test(a_volume_larger_than_its_device_is_refused),
         cmocka_unit_test(features_to_come),
+        cmocka_unit_test(the_first_owner_marks_the_volume),
         cmocka_unit_test(impossible_values_are_refused),
         cmocka_unit_test(odd_values_do_no_harm),
     };
