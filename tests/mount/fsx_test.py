@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Random operations through a mount against a model, with remounts and killed daemons:
+
+    fsx_test.py ROOT BUILD                             a few seeds, as TAP
+    fsx_test.py ROOT BUILD --seed S [--volume N] [--operations N] [--trace]
+    fsx_test.py ROOT BUILD --torture                   new seeds without end
+"""
+import argparse
+import os
+import random
+import subprocess
+import sys
+
+import lab
+import tap
+
+VOLUMES = [
+    ('4 KiB clusters', ['--cluster', '4K'], []),
+    ('64 KiB clusters', ['--cluster', '64K'], []),
+    ('no integrity', ['--integrity', 'off'], []),
+    ('a small cache', ['--copies', '1'], ['cache=1M']),
+]
+
+
+def drive(program, volume, mount, options):
+    """Do what the program asks for until it is done; what it said at last."""
+    line = ''
+    for line in program.stdout:
+        line = line.strip()
+        if line == 'kill':
+            mount.kill()
+        elif line == 'remount':
+            if mount.alive():
+                mount.unmount()
+            volume.check()
+            mount = volume.mount(*options)
+        else:
+            break
+        program.stdin.write('go on\n')
+        program.stdin.flush()
+    return line, mount
+
+
+def play(seed, number, operations, trace=False):
+    _, format_options, options = VOLUMES[number]
+    volume = lab.Volume(*format_options, size='64M')
+    mount = volume.mount(*options)
+    command = [os.path.join(lab.PROGRAMS, 'fsx'), mount.path, '--seed', str(seed), '--operations', str(operations),
+               '--driven'] + (['--trace'] if trace else [])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          preexec_fn=lab.with_parent) as program:
+        said, mount = drive(program, volume, mount, options)
+    if said != 'done' or program.returncode != 0:
+        again = f'{sys.executable} {os.path.abspath(__file__)} {tap.ROOT} {tap.BUILD} --seed {seed} --volume {number} ' \
+                f'--operations {operations}'
+        return [said or f'fsx ended with {program.returncode}', f'to repeat: {again}',
+                *mount.said().split('\n')[-20:]]
+    mount.unmount()
+    volume.check()
+    return []
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('root')
+    parser.add_argument('build')
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--volume', type=int)
+    parser.add_argument('--operations', type=int, default=150 if lab.SANITIZED else 1000)
+    parser.add_argument('--trace', action='store_true')
+    parser.add_argument('--torture', action='store_true')
+    args = parser.parse_args()
+    volumes = range(len(VOLUMES)) if args.volume is None else [args.volume]
+
+    def cases(seed):
+        return [(f'{VOLUMES[v][0]}, seed {seed}', lambda v=v: play(seed, v, args.operations, args.trace)) for v in volumes]
+    if not args.torture:
+        lab.main(cases(1 if args.seed is None else args.seed))
+    lab.stay_private()
+    args.operations = 20000
+    while True:
+        seed = random.randrange(1 << 32)
+        for name, case in cases(seed):
+            complaints = lab.guarded(case)()
+            print(f'fsx: {name}: {"; ".join(complaints) or "as the model"}', flush=True)
+            if complaints:
+                sys.exit(1)
+
+
+main()
