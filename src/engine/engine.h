@@ -276,8 +276,8 @@ nt_status stream_set_sparse(struct stream *m, bool sparse);
 // step: DISK_FULL, NOT_SUPPORTED (shares clusters), DATA_CHECKSUM_ERROR; only flags change when the algorithm
 // is the same.
 nt_status stream_set_integrity(struct stream *m, u16 algorithm, bool enforcement_off);
-// Share clusters of source with target, whole clusters, both streams with the same integrity, inside target's
-// size.
+// Share clusters of source with target: whole clusters, both streams with the same integrity, at most to the
+// end of the last cluster of each. A long range takes several transactions: what fails leaves a part cloned.
 nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *target, u64 target_offset,
                        u64 len);
 // Where on the device an offset is: *device = UINT64_MAX for a hole. *len: bytes from offset that are in one

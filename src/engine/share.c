@@ -182,6 +182,18 @@ static nt_status clone_range(struct clone *c)
     return STATUS_SUCCESS;
 }
 
+// What lies behind the end in the last cluster comes along, and is zero.
+static nt_status clone_prepare(struct stream *source, u64 source_end, struct stream *target, u64 target_end)
+{
+    u32 cluster = source->store->cluster;
+    if (source_end > align_up(stream_size(source), cluster) ||
+        target_end > align_up(stream_size(target), cluster))
+        return STATUS_NOT_SUPPORTED;
+    if (stream_summed(source) != stream_summed(target))
+        return STATUS_INVALID_PARAMETER;
+    return stream_clear_tail(source, source_end);
+}
+
 nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *target, u64 target_offset,
                        u64 len)
 {
@@ -189,8 +201,7 @@ nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *
     u64 source_end, target_end;
     if (add_overflows(source_offset, len, &source_end) || add_overflows(target_offset, len, &target_end))
         return STATUS_INVALID_PARAMETER;
-    if (source->store != target->store || !is_aligned(source_offset | target_offset, cluster) ||
-        (!is_aligned(len, cluster) && source_end != stream_size(source)))
+    if (source->store != target->store || !is_aligned(source_offset | target_offset | len, cluster))
         return STATUS_INVALID_PARAMETER;
     if (source == target && source_offset < target_end && target_offset < source_end)
         return STATUS_NOT_SUPPORTED;
@@ -200,13 +211,8 @@ nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *
     SCOPE_LOCK(&first->writer);
     if (second != first)
         pthread_mutex_lock(&second->writer);
-    nt_status status = STATUS_SUCCESS;
-    if (source_end > stream_size(source) || target_end > stream_size(target))
-        status = STATUS_NOT_SUPPORTED;
-    else if (stream_summed(source) != stream_summed(target))
-        status = STATUS_INVALID_PARAMETER;
-    struct clone c = {source, target, source_offset / cluster, target_offset / cluster,
-                      (source_end + cluster - 1) / cluster};
+    nt_status status = clone_prepare(source, source_end, target, target_end);
+    struct clone c = {source, target, source_offset / cluster, target_offset / cluster, source_end / cluster};
     if (status == STATUS_SUCCESS)
         status = clone_range(&c);
     if (second != first)

@@ -441,5 +441,7 @@ nt_status stream_save_alone(struct stream *m,
 nt_status stream_read_mapped(struct stream *m, u64 pos, u8 *data, u64 len);
 void stream_unit_sum(const struct store *s, const u8 *data, u8 *sum);
 u32 stream_sum_size(const struct store *s); // bytes a unit
+// Make sure of zeros from the end up to new_end, in the last cluster. The caller holds writer.
+nt_status stream_clear_tail(struct stream *m, u64 new_end);
 
 #endif

@@ -201,7 +201,7 @@ nt_status stream_map(struct stream *m, u64 offset, u64 *device, u64 *len)
     SCOPE_READ(&m->lock);
     if (offset >= stream_size(m))
         return STATUS_END_OF_FILE;
-    nt_status status = extent_find(m->store, stream_data(m), offset / s->cluster, &e);
+    nt_status status = extent_find_part(m->store, stream_data(m), offset / s->cluster, 0, &e); // without sums
     *len = stream_size(m) - offset;
     if (status == STATUS_NO_SUCH_FILE)
         return STATUS_SUCCESS;
@@ -417,7 +417,7 @@ static nt_status zero_in_cluster(struct stream *m, u64 from, u64 to)
 
 // Without sums a write that a crash cut off may have left bytes behind the end: they must not appear when the
 // end moves.
-static nt_status clear_tail(struct stream *m, u64 new_end)
+nt_status stream_clear_tail(struct stream *m, u64 new_end)
 {
     u64 end = stream_size(m);
     if (stream_summed(m) || new_end <= end)
@@ -433,7 +433,7 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
         return STATUS_INVALID_PARAMETER;
     TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
-    TRY(clear_tail(m, offset));
+    TRY(stream_clear_tail(m, offset));
     while (*done < len) {
         u64 at = offset + *done, written;
         // Chunks end at multiples of their size, so that extents of large files fall into step.
@@ -502,7 +502,7 @@ nt_status stream_set_size(struct stream *m, u64 size)
         return shrink(m, size);
     if (size == stream_size(m))
         return STATUS_SUCCESS;
-    TRY(clear_tail(m, size));
+    TRY(stream_clear_tail(m, size));
     struct raw_stream raw = m->raw;
     raw.size = to_le64(size);
     return stream_save_alone(m, &raw);

@@ -189,9 +189,9 @@ static void a_clone_to_the_end_of_the_source(void **state)
         fill(3);
         assert_ok(stream_write(a, 0, data, 2 * c + 100, &done));
         assert_ok(stream_set_size(b, 2 * c + 100));
-        assert_ok(stream_clone(a, 0, b, 0, 2 * c + 100));
+        assert_ok(stream_clone(a, 0, b, 0, 3 * c));
         assert_content(b, data, 2 * c + 100);
-        assert_status(stream_clone(a, 0, b, 0, 2 * c + 99), STATUS_INVALID_PARAMETER);
+        assert_status(stream_clone(a, 0, b, 0, 2 * c + 100), STATUS_INVALID_PARAMETER);
         assert_ok(stream_set_size(b, 3 * c));
         memset(data + 2 * c + 100, 0, c - 100);
         assert_content(b, data, 3 * c);
@@ -201,6 +201,30 @@ static void a_clone_to_the_end_of_the_source(void **state)
         volume_check(&v);
         volume_free(&v);
     }
+}
+
+// What a cut-off write left behind the source's end does not appear in a target that goes on there.
+static void what_lies_behind_the_end_is_cloned_as_zeros(void **state)
+{
+    (void)state;
+    struct volume v;
+    size_t done;
+    static u8 want[LEN];
+    volume_make(&v, 64 * MIB, 4096, 2, 0);
+    struct stream *a = make(&v, "a", CHECKSUM_TYPE_NONE), *b = make(&v, "b", CHECKSUM_TYPE_NONE);
+    fill(12);
+    write_all(b);
+    assert_ok(stream_write(a, 0, data, 5000, &done));
+    assert_ok(blk_pwrite(v.store->blk, "left behind", 11, place_of(a, 4999) + 1, NULL));
+    assert_ok(stream_clone(a, 0, b, 8192, 8192));
+    memcpy(want, data, LEN);
+    memcpy(want + 8192, data, 5000);
+    memset(want + 8192 + 5000, 0, 8192 - 5000);
+    assert_content(b, want, LEN);
+    stream_close(a);
+    stream_close(b);
+    volume_check(&v);
+    volume_free(&v);
 }
 
 static void holes_are_cloned_as_holes(void **state)
@@ -497,6 +521,7 @@ int main(void)
         cmocka_unit_test(a_clone_takes_no_space_until_it_changes),
         cmocka_unit_test(clones_that_are_refused),
         cmocka_unit_test(a_clone_to_the_end_of_the_source),
+        cmocka_unit_test(what_lies_behind_the_end_is_cloned_as_zeros),
         cmocka_unit_test(holes_are_cloned_as_holes),
         cmocka_unit_test(rot_in_shared_clusters_shows_in_both),
         cmocka_unit_test(a_cluster_has_at_most_8175_users),

@@ -177,7 +177,7 @@ static void clone_file(struct file *from, struct file *to)
     if (status == STATUS_SUCCESS)
         status = stream_set_size(to->stream, from->len);
     if (status == STATUS_SUCCESS)
-        status = stream_clone(from->stream, 0, to->stream, 0, from->len);
+        status = stream_clone(from->stream, 0, to->stream, 0, align_up(from->len, 4096));
     if (status == STATUS_SUCCESS) {
         to->len = from->len;
         to->seed = from->seed;
