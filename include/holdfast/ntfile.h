@@ -89,6 +89,7 @@
 #define FILE_SUPPORTS_HARD_LINKS        0x00400000u
 #define FILE_SUPPORTS_OPEN_BY_FILE_ID   0x01000000u
 #define FILE_SUPPORTS_INTEGRITY_STREAMS 0x04000000u
+#define FILE_SUPPORTS_BLOCK_REFCOUNTING 0x08000000u
 
 enum hf_file_information_class {
     FileDirectoryInformation = 1,

@@ -36,7 +36,8 @@
 #define IOCTL_TAPE_BASE    FILE_DEVICE_TAPE
 #define IOCTL_STORAGE_BASE FILE_DEVICE_MASS_STORAGE
 
-// Every control code that Holdfast knows by name: X(name, device type, function, method, access).
+// Every control code that Holdfast knows by name: X(name, device type, function, method, access). New ones go
+// to the end: the fuzzers' seeds count.
 #define HF_CONTROL_CODES(X)                                \
     X(FSCTL_LOCK_VOLUME, 0x09, 6, 0, 0)                    \
     X(FSCTL_UNLOCK_VOLUME, 0x09, 7, 0, 0)                  \
@@ -72,7 +73,10 @@
     X(IOCTL_CDROM_GET_DRIVE_GEOMETRY, 0x02, 0x013, 0, 1)   \
     X(IOCTL_CDROM_CHECK_VERIFY, 0x02, 0x200, 0, 1)         \
     X(IOCTL_TAPE_GET_STATUS, 0x1f, 9, 0, 1)                \
-    X(IOCTL_TAPE_CHECK_VERIFY, 0x1f, 0x200, 0, 1)
+    X(IOCTL_TAPE_CHECK_VERIFY, 0x1f, 0x200, 0, 1)          \
+    X(FSCTL_QUERY_ALLOCATED_RANGES, 0x09, 51, 3, 1)        \
+    X(FSCTL_DUPLICATE_EXTENTS_TO_FILE, 0x09, 209, 0, 2)    \
+    X(FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX, 0x09, 250, 0, 2)
 
 // The codes as constants.
 #define HF_CODE_ENUM(name, device, function, method, access) \
@@ -250,6 +254,47 @@ typedef struct _HF_DISK_GEOMETRY {
     uint32_t BytesPerSector;
 } HF_DISK_GEOMETRY;
 HF_LAYOUT(sizeof(HF_DISK_GEOMETRY) == 24);
+
+// --- sparse files, clones (MS-FSCC 2.3) ----------------------------------------------------------
+
+typedef struct _FILE_SET_SPARSE_BUFFER {
+    uint8_t SetSparse;
+} FILE_SET_SPARSE_BUFFER, *PFILE_SET_SPARSE_BUFFER;
+HF_LAYOUT(sizeof(FILE_SET_SPARSE_BUFFER) == 1);
+
+typedef struct _FILE_ZERO_DATA_INFORMATION {
+    int64_t FileOffset;
+    int64_t BeyondFinalZero; // the first byte that is left alone
+} FILE_ZERO_DATA_INFORMATION, *PFILE_ZERO_DATA_INFORMATION;
+HF_LAYOUT(sizeof(FILE_ZERO_DATA_INFORMATION) == 16);
+
+typedef struct _FILE_ALLOCATED_RANGE_BUFFER {
+    int64_t FileOffset;
+    int64_t Length;
+} FILE_ALLOCATED_RANGE_BUFFER, *PFILE_ALLOCATED_RANGE_BUFFER;
+HF_LAYOUT(sizeof(FILE_ALLOCATED_RANGE_BUFFER) == 16);
+
+// Sent on a handle of the target.
+typedef struct _DUPLICATE_EXTENTS_DATA {
+    void *FileHandle; // an hf_handle of the source
+    int64_t SourceFileOffset;
+    int64_t TargetFileOffset;
+    int64_t ByteCount;
+} DUPLICATE_EXTENTS_DATA, *PDUPLICATE_EXTENTS_DATA;
+HF_LAYOUT(sizeof(void *) != 8 || sizeof(DUPLICATE_EXTENTS_DATA) == 32);
+
+#define DUPLICATE_EXTENTS_DATA_EX_SOURCE_ATOMIC 0x00000001
+#define DUPLICATE_EXTENTS_DATA_EX_ASYNC         0x00000002
+
+typedef struct _DUPLICATE_EXTENTS_DATA_EX {
+    size_t Size; // of this structure
+    void *FileHandle;
+    int64_t SourceFileOffset;
+    int64_t TargetFileOffset;
+    int64_t ByteCount;
+    uint32_t Flags;
+} DUPLICATE_EXTENTS_DATA_EX, *PDUPLICATE_EXTENTS_DATA_EX;
+HF_LAYOUT(sizeof(void *) != 8 || sizeof(DUPLICATE_EXTENTS_DATA_EX) == 48);
 
 // FSCTL_GET_RETRIEVAL_POINTERS: input is the first cluster of interest; output a list of (next cluster,
 // device cluster).

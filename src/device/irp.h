@@ -117,7 +117,8 @@ struct irp {
             size_t in_length;
             void *out;
             size_t out_length;
-        } control; // DEVICE_CONTROL, FILE_SYSTEM_CONTROL/USER_FS_REQUEST
+            struct file_object *source; // the handle inside the input, where a code has one; NULL: it is none
+        } control;                      // DEVICE_CONTROL, FILE_SYSTEM_CONTROL/USER_FS_REQUEST
         struct {
             struct device *real; // MOUNT_VOLUME, VERIFY_VOLUME: the device that holds the medium
         } mount;

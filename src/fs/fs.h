@@ -227,10 +227,12 @@ nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, stru
 nt_status file_rename(struct vcb *vcb, struct irp *irp); // info.c -> rename.c
 nt_status file_link(struct vcb *vcb, struct irp *irp);
 
-// integrity.c and reparse.c: handlers of fsctl.c rows.
+// integrity.c, clone.c and reparse.c: handlers of fsctl.c rows.
 nt_status integrity_get(struct vcb *vcb, struct irp *irp);
 nt_status integrity_set(struct vcb *vcb, struct irp *irp);
 nt_status integrity_set_ex(struct vcb *vcb, struct irp *irp);
+nt_status clone_extents(struct vcb *vcb, struct irp *irp);
+nt_status clone_extents_ex(struct vcb *vcb, struct irp *irp);
 nt_status reparse_point_set(struct vcb *vcb, struct irp *irp);
 nt_status reparse_point_set_ex(struct vcb *vcb, struct irp *irp);
 nt_status reparse_point_get(struct vcb *vcb, struct irp *irp);

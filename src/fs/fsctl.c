@@ -9,6 +9,7 @@ enum kinds { FILES = 1, DIRECTORIES = 2, VOLUMES = 4, OBJECTS = FILES | DIRECTOR
 enum row_flags {
     WRITES = 1,    // MEDIA_WRITE_PROTECTED on a read-only volume
     NO_OUTPUT = 2, // an output buffer is INVALID_PARAMETER
+    FIRST = 8,     // ... even before access is looked at
     UNLOCKED = 4,  // the handler looks at the state of the volume and takes vcb.lock itself
 };
 
@@ -30,7 +31,8 @@ struct row {
     handler *run;
 };
 
-static handler set_sparse, set_zero_data, get_retrieval_pointers;
+static handler set_sparse, zero_data_check, set_zero_data, get_retrieval_pointers, ranges_check,
+    query_allocated_ranges;
 
 enum { ANY_WRITE = FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES };
 #define IN(size, status)  .in = {size, STATUS_##status}
@@ -44,9 +46,15 @@ static const struct row rows[] = {
     {FSCTL_IS_VOLUME_MOUNTED, ANYTHING, UNLOCKED, .run = vcb_is_mounted},
     {FSCTL_GET_RETRIEVAL_POINTERS, FILES, 0, IN(8, INVALID_PARAMETER), OUT(32, BUFFER_TOO_SMALL),
         .run = get_retrieval_pointers},
-    {FSCTL_SET_SPARSE, FILES, WRITES, .access = ANY_WRITE, .run = set_sparse},
+    {FSCTL_SET_SPARSE, FILES, WRITES | FIRST, .access = ANY_WRITE, .run = set_sparse},
     {FSCTL_SET_ZERO_DATA, FILES, WRITES, IN(16, INVALID_PARAMETER), .access = FILE_WRITE_DATA,
-        .run = set_zero_data},
+        .check = zero_data_check, .run = set_zero_data},
+    {FSCTL_QUERY_ALLOCATED_RANGES, FILES, 0, IN(16, INVALID_PARAMETER), .access = FILE_READ_DATA,
+        .check = ranges_check, .run = query_allocated_ranges},
+    {FSCTL_DUPLICATE_EXTENTS_TO_FILE, OBJECTS, WRITES, IN(32, BUFFER_TOO_SMALL), .access = FILE_WRITE_DATA,
+        .run = clone_extents},
+    {FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX, OBJECTS, WRITES, IN(48, BUFFER_TOO_SMALL), .access = FILE_WRITE_DATA,
+        .check = clone_extents_ex_check, .run = clone_extents_ex},
     {FSCTL_GET_INTEGRITY_INFORMATION, OBJECTS, 0, OPTION_NO_INTEGRITY, OUT(16, INVALID_PARAMETER),
         .run = integrity_get},
     // Both data rights, by the bits of the code: whoever decodes it has asked for them.
@@ -104,9 +112,12 @@ static nt_status run(const struct row *row, struct vcb *vcb, struct irp *irp)
         return row->out.otherwise;
     if (row->check)
         TRY(row->check(vcb, irp));
+    bool protected = row->flags & WRITES && vcb_is_readonly(vcb);
+    if (protected && row->flags & FIRST)
+        return STATUS_MEDIA_WRITE_PROTECTED;
     if (!may(row, vcb, irp))
         return STATUS_ACCESS_DENIED;
-    if (row->flags & WRITES && vcb_is_readonly(vcb))
+    if (protected)
         return STATUS_MEDIA_WRITE_PROTECTED;
     return row->run(vcb, irp);
 }
@@ -124,7 +135,8 @@ nt_status fs_fsctl(struct vcb *vcb, struct irp *irp)
     return status;
 }
 
-// FILE_SET_SPARSE_BUFFER is one BOOLEAN; without it the file becomes sparse.
+// FILE_SET_SPARSE_BUFFER is one BOOLEAN; without it the file becomes sparse (MS-FSA 2.1.5.10.38). Holes do
+// not hang on it, so those of a file that is no longer sparse stay.
 static nt_status set_sparse(struct vcb *vcb, struct irp *irp)
 {
     (void)vcb;
@@ -140,15 +152,23 @@ static nt_status set_sparse(struct vcb *vcb, struct irp *irp)
     return fcb_save(fcb);
 }
 
-// FILE_ZERO_DATA_INFORMATION: from FileOffset up to, not including, BeyondFinalZero; never beyond the end.
+// FILE_ZERO_DATA_INFORMATION: from FileOffset up to, not including, BeyondFinalZero (MS-FSA 2.1.5.10.39).
+static nt_status zero_data_check(struct vcb *vcb, struct irp *irp)
+{
+    (void)vcb;
+    const u8 *in = irp->p.control.in;
+    u64 from = get_le64(in), beyond = get_le64(in + 8);
+    return from > INT64_MAX || beyond > INT64_MAX || beyond < from ? STATUS_INVALID_PARAMETER
+                                                                   : STATUS_SUCCESS;
+}
+
+// Never beyond the end. A long range takes several transactions.
 static nt_status set_zero_data(struct vcb *vcb, struct irp *irp)
 {
     struct ccb *ccb = irp_ccb(irp);
     struct scb *scb = ccb->scb;
     const u8 *in = irp->p.control.in;
     u64 from = get_le64(in), beyond = get_le64(in + 8);
-    if (from > INT64_MAX || beyond > INT64_MAX || beyond < from)
-        return STATUS_INVALID_PARAMETER;
     struct stream_info info;
     stream_get_info(scb->stream, &info);
     beyond = MIN(beyond, info.size);
@@ -156,9 +176,52 @@ static nt_status set_zero_data(struct vcb *vcb, struct irp *irp)
         return STATUS_SUCCESS;
     TRY(lock_check(scb, irp->file, from, beyond - from, true));
     nt_status status = stream_zero(scb->stream, from, beyond - from);
-    if (status == STATUS_SUCCESS)
-        fcb_mark_written(scb->fcb, ccb);
+    fcb_mark_written(scb->fcb, ccb); // a failure may have come in the middle of the range
     return file_explain(vcb, ccb, from, beyond - from, status);
+}
+
+// FILE_ALLOCATED_RANGE_BUFFER in, any number of them out (MS-FSA 2.1.5.10.22, MS-FSCC 2.3.51).
+static nt_status ranges_check(struct vcb *vcb, struct irp *irp)
+{
+    (void)vcb;
+    const u8 *in = irp->p.control.in;
+    u64 from = get_le64(in), length = get_le64(in + 8);
+    return from > INT64_MAX || length > INT64_MAX - from ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
+}
+
+// What is mapped of the range asked for, clipped to it and to the end. Pieces that follow one another in the
+// stream are one range wherever they are on the device. Who gets BUFFER_OVERFLOW goes on behind the last
+// range.
+static nt_status query_allocated_ranges(struct vcb *vcb, struct irp *irp)
+{
+    (void)vcb;
+    enum { RANGE = sizeof(FILE_ALLOCATED_RANGE_BUFFER) };
+    struct stream *stream = irp_ccb(irp)->scb->stream;
+    const u8 *in = irp->p.control.in;
+    u64 at = get_le64(in), end = at + get_le64(in + 8), start = 0, mapped_to = UINT64_MAX;
+    u8 *out = irp->p.control.out;
+    size_t room = out ? irp->p.control.out_length / RANGE : 0, count = 0;
+    while (at < end) {
+        u64 device, length;
+        nt_status status = stream_map(stream, at, &device, &length);
+        if (status == STATUS_END_OF_FILE)
+            break;
+        TRY(status);
+        length = MIN(length, end - at);
+        if (device != UINT64_MAX && mapped_to != at) {
+            if (count == room)
+                return count > 0 ? STATUS_BUFFER_OVERFLOW : STATUS_BUFFER_TOO_SMALL;
+            start = at;
+            put_le64(out + count++ * RANGE, start);
+            irp->information = count * RANGE;
+        }
+        at += length;
+        if (device != UINT64_MAX) {
+            mapped_to = at;
+            put_le64(out + (count - 1) * RANGE + 8, at - start);
+        }
+    }
+    return STATUS_SUCCESS;
 }
 
 // Cluster numbers count from the start of the device, so that device offset = Lcn * cluster size.

@@ -54,6 +54,7 @@ nt_status stream_delete(struct fcb *fcb, struct str name);
 
 nt_status integrity_set_check(struct vcb *vcb, struct irp *irp);
 nt_status integrity_set_ex_check(struct vcb *vcb, struct irp *irp);
+nt_status clone_extents_ex_check(struct vcb *vcb, struct irp *irp);
 nt_status reparse_point_set_check(struct vcb *vcb, struct irp *irp);
 nt_status reparse_point_set_ex_check(struct vcb *vcb, struct irp *irp);
 nt_status reparse_point_get_check(struct vcb *vcb, struct irp *irp);

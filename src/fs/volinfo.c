@@ -55,7 +55,8 @@ static nt_status query_device(struct vcb *vcb, struct irp *irp, const struct sto
 static u32 features(const struct store_info *info)
 {
     u32 f = FILE_CASE_PRESERVED_NAMES | FILE_UNICODE_ON_DISK | FILE_SUPPORTS_SPARSE_FILES |
-            FILE_NAMED_STREAMS | FILE_SUPPORTS_HARD_LINKS | FILE_SUPPORTS_OPEN_BY_FILE_ID;
+            FILE_NAMED_STREAMS | FILE_SUPPORTS_HARD_LINKS | FILE_SUPPORTS_OPEN_BY_FILE_ID |
+            FILE_SUPPORTS_BLOCK_REFCOUNTING;
     if (info->options & OPTION_CASE_SENSITIVE)
         f |= FILE_CASE_SENSITIVE_SEARCH;
     if (!(info->options & OPTION_NO_REPARSE))

@@ -41,6 +41,24 @@ static u32 code_access(u32 code)
            (access & FILE_WRITE_ACCESS ? FILE_WRITE_DATA : 0);
 }
 
+// A code whose input holds a handle: the file behind it, referenced; NULL when it is none.
+static struct handle *input_handle(u32 code, const u8 *in, size_t length)
+{
+    size_t at;
+    hf_handle h;
+    struct handle *handle;
+    if (code == FSCTL_DUPLICATE_EXTENTS_TO_FILE)
+        at = offsetof(DUPLICATE_EXTENTS_DATA, FileHandle);
+    else if (code == FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX)
+        at = offsetof(DUPLICATE_EXTENTS_DATA_EX, FileHandle);
+    else
+        return NULL;
+    if (length < at + sizeof h)
+        return NULL;
+    memcpy(&h, in + at, sizeof h);
+    return handle_get(h, &handle) == STATUS_SUCCESS ? handle : NULL;
+}
+
 nt_status request_ioctl(struct handle *handle, const _Atomic bool *cancel, u32 code, const void *in,
                         size_t in_length, void *out, size_t out_length, size_t *done)
 {
@@ -49,11 +67,16 @@ nt_status request_ioctl(struct handle *handle, const _Atomic bool *cancel, u32 c
         return STATUS_ACCESS_DENIED;
     if ((!in && in_length > 0) || (!out && out_length > 0))
         return STATUS_ACCESS_VIOLATION;
+    SCOPE_HANDLE struct handle *source = input_handle(code, in, in_length);
     bool fs = DEVICE_TYPE_FROM_CTL_CODE(code) == FILE_DEVICE_FILE_SYSTEM;
-    struct irp irp = {
-        .major = fs ? IRP_MJ_FILE_SYSTEM_CONTROL : IRP_MJ_DEVICE_CONTROL,
-        .minor = fs ? IRP_MN_USER_FS_REQUEST : IRP_MN_NONE,
-        .p.control = {.code = code, .in = in, .in_length = in_length, .out = out, .out_length = out_length}};
+    struct irp irp = {.major = fs ? IRP_MJ_FILE_SYSTEM_CONTROL : IRP_MJ_DEVICE_CONTROL,
+                      .minor = fs ? IRP_MN_USER_FS_REQUEST : IRP_MN_NONE,
+                      .p.control = {.code = code,
+                                    .in = in,
+                                    .in_length = in_length,
+                                    .out = out,
+                                    .out_length = out_length,
+                                    .source = source ? &source->file : NULL}};
     return request_send(handle, cancel, &irp, done);
 }
 

@@ -11,6 +11,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 // Requests in the background; there is no allocation on their way.
 static struct pending {
     struct hf_request request;
+    uint8_t input[sizeof(DUPLICATE_EXTENTS_DATA_EX)]; // that of a code with a handle in it, translated
     struct win32_object *file, *event;
     OVERLAPPED *overlapped;
     struct pending *next_free;
@@ -115,6 +116,29 @@ DWORD GetTickCount(VOID)
     return (DWORD)GetTickCount64();
 }
 
+// --- handles inside buffers ----------------------------------------------------------------------
+
+// A code whose input holds a HANDLE gets a copy with the hf_handle behind it, NULL when there is none. What
+// follows the structure says nothing.
+static const void *input_translate(DWORD code, const void *in, size_t *length,
+                                   uint8_t copy[sizeof(DUPLICATE_EXTENTS_DATA_EX)])
+{
+    bool extended = code == FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX;
+    size_t size = extended ? sizeof(DUPLICATE_EXTENTS_DATA_EX) : sizeof(DUPLICATE_EXTENTS_DATA);
+    size_t at = extended ? offsetof(DUPLICATE_EXTENTS_DATA_EX, FileHandle)
+                         : offsetof(DUPLICATE_EXTENTS_DATA, FileHandle);
+    if ((code != FSCTL_DUPLICATE_EXTENTS_TO_FILE && !extended) || !in || *length < size)
+        return in;
+    HANDLE handle;
+    memcpy(copy, in, size);
+    memcpy(&handle, copy + at, sizeof handle);
+    WIN32_OBJECT *object = win32_object_get(handle, WIN32_FILE);
+    hf_handle file = object ? object->file : NULL;
+    memcpy(copy + at, &file, sizeof file);
+    *length = size;
+    return copy;
+}
+
 // --- overlapped requests -------------------------------------------------------------------------
 
 // The request is over: fill overlapped, then wake who waits for it, who may free it.
@@ -216,6 +240,9 @@ BOOL win32_overlapped_start(struct win32_object *file, const struct hf_request *
     *pending = (struct pending){.request = *request, .overlapped = overlapped};
     pending->file = win32_object_hold(file);
     pending->event = event ? win32_object_hold(event) : NULL;
+    if (request->kind == HF_REQUEST_IOCTL)
+        pending->request.in =
+            input_translate(request->code, request->in, &pending->request.in_length, pending->input);
     pending->request.handle = file->file;
     pending->request.complete = pending_complete;
     pending->request.context = pending;
@@ -280,8 +307,10 @@ BOOL DeviceIoControl(HANDLE handle, DWORD code, LPVOID in, DWORD in_length, LPVO
                                      .code = code};
         return win32_overlapped_start(file, &request, overlapped);
     }
-    size_t done = 0;
-    nt_status status = hf_ioctl(file->file, code, in, in_length, out, out_length, &done);
+    size_t done = 0, length = in_length;
+    uint8_t copy[sizeof(DUPLICATE_EXTENTS_DATA_EX)];
+    const void *input = input_translate(code, in, &length, copy);
+    nt_status status = hf_ioctl(file->file, code, input, length, out, out_length, &done);
     if (HF_STATUS_IS_ERROR(status))
         done = 0;
     if (returned)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests with any buffers: control codes, information classes, directory classes, on a file, a directory, a
 // reparse point, a named stream, the volume and a drive without a medium's file system. Input: requests of
-// kind, handle, number, output length, input length, input. Each input has a fresh volume.
+// kind, handle, number, output length, input length, input. Each input has a fresh volume. A handle inside
+// the input of a control code is the number of one of the handles, or anything.
 #include "tests/fuzz/fuzz.h"
 
 #include <holdfast/holdfast.h>
@@ -58,6 +59,15 @@ static void end(void)
     FUZZ_ASSERT(hf_detach("CdRom7") != STATUS_FILES_OPEN);
 }
 
+static void put_handle(u32 code, u8 *data, size_t length)
+{
+    size_t at = code == FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX ? offsetof(DUPLICATE_EXTENTS_DATA_EX, FileHandle)
+                                                           : offsetof(DUPLICATE_EXTENTS_DATA, FileHandle);
+    bool has_one = code == FSCTL_DUPLICATE_EXTENTS_TO_FILE || code == FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX;
+    if (has_one && length >= at + sizeof(hf_handle) && get_le64(data + at) < HANDLES)
+        memcpy(data + at, &handles[get_le64(data + at)], sizeof(hf_handle));
+}
+
 static void request(struct input *in)
 {
     u8 kind = input_u8(in);
@@ -73,6 +83,7 @@ static void request(struct input *in)
     switch (kind % 7) {
     case 0:
     case 1:
+        put_handle(code, data, length);
         any(hf_ioctl(h, code, data, length, out, out_length, &done));
         break;
     case 2:

@@ -2,7 +2,7 @@
 // Conformance of the integrity codes with spec/integrity.md 5; the number of a case is in the name of its
 // test. Cases that hold for both cluster sizes run with both. Left out: 45, 83 (no USN journal yet), 46, 63 -
 // 68 (SMB, CSVFS), 49, 116 (tests/crash), 51 - 53, 84 (clones), 55 (tests/fs), 96 - 100 (CopyFile,
-// ReplaceFile: tests/win32), 117 - 145 (mirrors, scrubber, clones).
+// ReplaceFile: tests/win32), 117 - 131 (mirrors, scrubber), 132 - 145 (clone_test.c).
 #include "tests/spec/spec.h"
 
 enum {
