@@ -20,6 +20,7 @@ static const char *const names[IRP_MJ_COUNT] = {
     [IRP_MJ_FILE_SYSTEM_CONTROL] = "FILE_SYSTEM_CONTROL",
     [IRP_MJ_DEVICE_CONTROL] = "DEVICE_CONTROL",
     [IRP_MJ_LOCK_CONTROL] = "LOCK_CONTROL",
+    [IRP_MJ_NODE] = "NODE",
 };
 
 const char *irp_major_name(enum irp_major major)

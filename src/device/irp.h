@@ -28,6 +28,7 @@ enum irp_major {
     IRP_MJ_FILE_SYSTEM_CONTROL,
     IRP_MJ_DEVICE_CONTROL,
     IRP_MJ_LOCK_CONTROL,
+    IRP_MJ_NODE, // POSIX callers, by a file's number: any file object of the volume will do
     IRP_MJ_COUNT
 };
 
@@ -40,6 +41,21 @@ enum irp_minor {
     IRP_MN_LOCK,            // LOCK_CONTROL
     IRP_MN_UNLOCK,
     IRP_MN_UNLOCK_ALL,
+    IRP_MN_NODE_FIND, // NODE: one for each function of include/holdfast/posix.h
+    IRP_MN_NODE_GET,
+    IRP_MN_NODE_SET,
+    IRP_MN_NODE_CREATE,
+    IRP_MN_NODE_LINK,
+    IRP_MN_NODE_UNLINK,
+    IRP_MN_NODE_RENAME,
+    IRP_MN_NODE_READLINK,
+    IRP_MN_NODE_PATH,
+    IRP_MN_NODE_LIST, // of the file object's own directory
+    IRP_MN_XATTR_GET,
+    IRP_MN_XATTR_SET,
+    IRP_MN_XATTR_REMOVE,
+    IRP_MN_XATTR_LIST,
+    IRP_MN_NODE_END
 };
 
 enum irp_flags {
@@ -57,6 +73,24 @@ struct irp_reparse {
     u32 parent;     // bytes of the path up to the end of the component before it (0: the root or the related
                     // object)
     bool directory; // the reparse point is on a directory
+};
+
+struct hf_attr;
+struct hf_node_new;
+
+// The arguments of a NODE request, on the sender's stack. Unused ones are zero.
+struct irp_node {
+    u64 id;          // the node; the directory in which `name` is; link: the file
+    u64 to;          // link, rename: the directory of the new name
+    struct str name; // link: the new one; of an extended attribute
+    struct str to_name;
+    u32 flags; // unlink: 1 for a directory
+    u64 cookie;
+    struct hf_attr *attr;
+    const struct hf_node_new *what;
+    const void *in;
+    void *out;
+    size_t length; // of in or out
 };
 
 // Volume privileges of the caller, checked where a row of the control-code table asks for one.
@@ -79,7 +113,7 @@ struct irp {
             bool target_directory;       // SL_OPEN_TARGET_DIRECTORY: open the parent of the last component
             struct file_object *related; // RootDirectory: path is relative to it; NULL: to the volume root
             u32 access, share, disposition, options, attributes;
-            u32 mode;                    // reserved for POSIX creators, 0
+            u64 node;                    // not 0: open this node itself, whatever its names; path is empty
             struct irp_reparse *reparse; // filled when the answer is STATUS_REPARSE
         } create;                        // information: FILE_OPENED, FILE_CREATED ... (ntfile.h)
         struct {
@@ -127,6 +161,7 @@ struct irp {
             u32 key;
             bool exclusive, fail_immediately;
         } lock;
+        struct irp_node *node;
     } p;
 };
 

@@ -105,17 +105,23 @@ nt_status fs_cleanup(struct vcb *vcb, struct irp *irp)
     struct scb *scb = ccb->scb;
     struct fcb *fcb = scb->fcb;
     nt_status status = STATUS_SUCCESS;
-    bool reachable, doomed;
+    bool known, reachable, doomed, orphan;
     lock_release_all(scb, irp->file);
     {
         SCOPE_FCB(fcb);
-        reachable = vcb->state == VCB_MOUNTED && fcb->epoch == vcb->epoch && !fcb->invalid && !fcb->deleted;
+        known = vcb->state == VCB_MOUNTED && fcb->epoch == vcb->epoch && !fcb->invalid;
+        reachable = known && !fcb->deleted;
         share_remove(scb, irp->file->access, irp->file->share);
         scb->handles--;
         fcb->handles--;
         if (reachable)
             status = settle(vcb, ccb);
         doomed = reachable && fcb->delete_pending && fcb->handles == 0;
+        orphan = known && fcb->deleted && fcb->handles == 0;
+    }
+    if (orphan) { // its last name went while it was open
+        fcb_close_streams(fcb);
+        return object_reap(vcb->store, fcb->id);
     }
     return doomed ? delete_file(vcb, ccb) : status;
 }
@@ -127,6 +133,7 @@ nt_status fs_close(struct vcb *vcb, struct irp *irp)
         return STATUS_SUCCESS;
     if (ccb->scb)
         scb_put(ccb->scb);
+    free(ccb->given);
     free(ccb);
     irp->file->context = NULL;
     SCOPE_LOCK(&vcb->table);

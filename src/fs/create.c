@@ -3,7 +3,7 @@
 // takes no lock on the directories it passes; the last one is locked (exclusive when something may be made in
 // it) while the file in it is found and opened. A link on the way ends the request with STATUS_REPARSE; the
 // sender rewrites the name.
-#include "fs/request.h"
+#include "fs/node.h"
 
 enum {
     SETTABLE = FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM |
@@ -190,7 +190,7 @@ static nt_status overwrite(struct open *o, struct fcb *fcb, struct scb *scb)
     bool sparse = inode.attributes & FILE_ATTRIBUTE_SPARSE_FILE;
     inode.attributes = (inode.attributes & kept) | (o->irp->p.create.attributes & SETTABLE);
     inode.attributes |= FILE_ATTRIBUTE_ARCHIVE;
-    inode.written = inode.changed = time_now();
+    inode_touch(&inode, TIME_WRITTEN | TIME_CHANGED, time_now());
     inode.reparse_tag = 0;
     TRY(txn_begin(o->vcb->store, TXN_FREEING, &t));
     nt_status status = fcb->inode.reparse_tag ? reparse_delete(t, fcb->id) : STATUS_SUCCESS;
@@ -297,17 +297,17 @@ static nt_status open_object(struct open *o, u64 id)
 
 // --- making --------------------------------------------------------------------------------------
 
-static struct inode new_inode(const struct open *o, const struct fcb *parent, bool directory)
+struct inode inode_new(const struct vcb *vcb, const struct fcb *parent, u32 attributes, bool directory)
 {
-    const struct store_info *info = &o->vcb->info;
+    const struct store_info *info = &vcb->info;
     u64 now = time_now();
     // Both are inherited, and neither can be declined (spec/integrity.md 4.1).
-    u32 inherited = (parent->inode.attributes | o->irp->p.create.attributes) &
+    u32 inherited = (parent->inode.attributes | attributes) &
                     (FILE_ATTRIBUTE_INTEGRITY_STREAM | FILE_ATTRIBUTE_NO_SCRUB_DATA);
     if (info->options & OPTION_NO_INTEGRITY)
         inherited = 0;
     struct inode inode = {.links = 1, .created = now, .accessed = now, .written = now, .changed = now};
-    inode.attributes = (o->irp->p.create.attributes & SETTABLE) | inherited;
+    inode.attributes = (attributes & SETTABLE) | inherited;
     inode.attributes |= directory ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_ARCHIVE;
     if (inherited & FILE_ATTRIBUTE_INTEGRITY_STREAM)
         inode.algorithm = info->cluster == 65536 ? CHECKSUM_TYPE_CRC64 : CHECKSUM_TYPE_CRC32;
@@ -320,7 +320,7 @@ static nt_status make(struct open *o, struct fcb *parent, struct inode *inode)
     struct txn *t;
     struct inode dir = parent->inode;
     bool directory = inode->attributes & FILE_ATTRIBUTE_DIRECTORY;
-    dir.written = dir.changed = inode->created;
+    inode_touch(&dir, TIME_WRITTEN | TIME_CHANGED, inode->created);
     TRY(txn_begin(o->vcb->store, TXN_NORMAL, &t));
     nt_status status = inode_create(t, inode);
     if (status == STATUS_SUCCESS)
@@ -330,8 +330,7 @@ static nt_status make(struct open *o, struct fcb *parent, struct inode *inode)
     if (status == STATUS_SUCCESS)
         status = inode_put(t, &dir);
     TRY(txn_end(t, status));
-    parent->inode.written = dir.written;
-    parent->inode.changed = dir.changed;
+    parent->inode = dir;
     return STATUS_SUCCESS;
 }
 
@@ -348,7 +347,7 @@ static nt_status create_new(struct open *o, struct fcb *parent)
         return STATUS_NOT_A_DIRECTORY;
     if (options & FILE_DELETE_ON_CLOSE && o->irp->p.create.attributes & FILE_ATTRIBUTE_READONLY)
         return STATUS_CANNOT_DELETE;
-    struct inode inode = new_inode(o, parent, directory);
+    struct inode inode = inode_new(o->vcb, parent, o->irp->p.create.attributes, directory);
     struct fcb *fcb;
     TRY(make(o, parent, &inode));
     TRY(fcb_get(o->vcb, inode.id, &fcb));
@@ -427,6 +426,32 @@ static nt_status open_by_id(struct open *o)
     return status == STATUS_FILE_INVALID ? STATUS_INVALID_PARAMETER : status;
 }
 
+// What a tag stands for that nobody here knows is not for reading.
+static nt_status check_node(struct open *o, const struct fcb *fcb)
+{
+    u32 data = FILE_READ_DATA | FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_EXECUTE;
+    struct node_kind kind;
+    TRY(node_check_alive(fcb));
+    if (fcb->delete_pending && !fcb->deleted)
+        return STATUS_DELETE_PENDING;
+    if (is_link(&fcb->inode) && o->irp->p.create.access & data) {
+        TRY(node_kind(o->vcb, &fcb->inode, &kind));
+        if (kind.unknown)
+            return STATUS_IO_REPARSE_TAG_NOT_HANDLED;
+    }
+    return check_attributes(o, fcb);
+}
+
+// For POSIX callers: also a file whose last name is gone, as long as somebody else has it open.
+static nt_status open_node(struct open *o, u64 id)
+{
+    SCOPE_FCB_PUT struct fcb *fcb = NULL;
+    TRY(fcb_get(o->vcb, id, &fcb));
+    SCOPE_FCB(fcb);
+    TRY(check_node(o, fcb));
+    return open_stream(o, fcb, false);
+}
+
 // The tag that keeps a walk from passing; 0: none.
 static u32 link_tag(struct fcb *fcb)
 {
@@ -473,6 +498,8 @@ static nt_status open_file(struct open *o)
     if (disposition > FILE_OVERWRITE_IF ||
         (o->irp->p.create.options & FILE_DIRECTORY_FILE && overwrites(disposition)))
         return STATUS_INVALID_PARAMETER;
+    if (o->irp->p.create.node)
+        return disposition == FILE_OPEN ? open_node(o, o->irp->p.create.node) : STATUS_INVALID_PARAMETER;
     if (o->irp->p.create.options & FILE_OPEN_BY_FILE_ID)
         return open_by_id(o);
     if (related)

@@ -47,28 +47,6 @@ struct listing {
 
 // --- what there is -------------------------------------------------------------------------------
 
-// The inode as it is now: an open file knows more than the medium.
-static nt_status get_inode(struct vcb *vcb, u64 id, struct inode *inode)
-{
-    struct fcb *fcb = fcb_find(vcb, id);
-    if (!fcb || fcb_verify(fcb) != STATUS_SUCCESS) {
-        if (fcb)
-            fcb_put(fcb);
-        return inode_get(vcb->store, id, inode);
-    }
-    {
-        SCOPE_FCB(fcb);
-        *inode = fcb->inode;
-    }
-    struct stream_info info;
-    if (fcb_stream_info(fcb, &info)) {
-        inode->size = info.size;
-        inode->allocated = info.allocated;
-    }
-    fcb_put(fcb);
-    return STATUS_SUCCESS;
-}
-
 static nt_status parent_of(struct listing *l, u64 *parent)
 {
     struct dirent name;
@@ -87,7 +65,7 @@ static nt_status next_dot(struct listing *l, struct found *f, bool *got)
             continue;
         if (l->dots == 2)
             TRY(parent_of(l, &id));
-        TRY(get_inode(l->vcb, id, &f->inode));
+        TRY(vcb_inode(l->vcb, id, &f->inode));
         f->entry = (struct dirent){.id = id, .directory = true, .name_len = name.len};
         memcpy(f->entry.name, name.p, name.len);
         *got = true;
@@ -134,7 +112,7 @@ static nt_status next(struct listing *l, struct found *f)
     nt_status status;
     do {
         TRY(next_entry(l, &f->entry));
-        status = get_inode(l->vcb, f->entry.id, &f->inode);
+        status = vcb_inode(l->vcb, f->entry.id, &f->inode);
     } while (status == STATUS_FILE_INVALID); // deleted between the two look-ups
     return status;
 }

@@ -26,6 +26,27 @@ struct fcb *fcb_find(struct vcb *vcb, u64 id)
     return find_held(vcb, id);
 }
 
+nt_status vcb_inode(struct vcb *vcb, u64 id, struct inode *inode)
+{
+    struct fcb *fcb = fcb_find(vcb, id);
+    if (!fcb || fcb_verify(fcb) != STATUS_SUCCESS) {
+        if (fcb)
+            fcb_put(fcb);
+        return inode_get(vcb->store, id, inode);
+    }
+    {
+        SCOPE_FCB(fcb);
+        *inode = fcb->inode;
+    }
+    struct stream_info info;
+    if (fcb_stream_info(fcb, &info)) {
+        inode->size = info.size;
+        inode->allocated = info.allocated;
+    }
+    fcb_put(fcb);
+    return STATUS_SUCCESS;
+}
+
 // vcb.table is held. An invalid fcb is not there any more.
 static void unhash(struct fcb *fcb)
 {
@@ -34,6 +55,7 @@ static void unhash(struct fcb *fcb)
         p = &(*p)->next;
     if (*p)
         *p = fcb->next;
+    fcb->vcb->gone[fcb->id % FCB_BUCKETS]++;
 }
 
 static nt_status load(struct vcb *vcb, u64 id, struct inode *inode)
@@ -55,6 +77,45 @@ static void destroy(struct fcb *fcb)
     free(fcb);
 }
 
+static nt_status fcb_new(struct vcb *vcb, u64 id, struct fcb **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    (*out)->vcb = vcb;
+    (*out)->id = id;
+    (*out)->references = 1;
+    (*out)->epoch = vcb->epoch;
+    pthread_rwlock_init(&(*out)->lock, NULL);
+    pthread_mutex_init(&(*out)->opening, NULL);
+    pthread_mutex_init(&(*out)->news_mutex, NULL);
+    return STATUS_SUCCESS;
+}
+
+static u32 count_gone(struct vcb *vcb, u64 id)
+{
+    SCOPE_LOCK(&vcb->table);
+    return vcb->gone[id % FCB_BUCKETS];
+}
+
+// Its inode was read when `gone` fcbs had left the bucket. *out: this one, or the one that was faster; false:
+// there was one in between, which may have changed the inode.
+static bool enter_table(struct fcb *fcb, u32 gone, struct fcb **out)
+{
+    struct vcb *vcb = fcb->vcb;
+    SCOPE_LOCK(&vcb->table);
+    *out = find_held(vcb, fcb->id);
+    if (*out)
+        return true;
+    if (vcb->gone[fcb->id % FCB_BUCKETS] != gone)
+        return false;
+    struct fcb **bucket = bucket_of(vcb, fcb->id);
+    fcb->directory = fcb->inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
+    fcb->next = *bucket;
+    *bucket = *out = fcb;
+    return true;
+}
+
 nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out)
 {
     *out = fcb_find(vcb, id);
@@ -67,29 +128,17 @@ nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out)
         if (status != STATUS_FILE_INVALID)
             return status;
     }
-    struct fcb *fcb = calloc(1, sizeof *fcb);
-    if (!fcb)
-        return STATUS_INSUFFICIENT_RESOURCES;
-    *fcb = (struct fcb){.vcb = vcb, .id = id, .references = 1, .epoch = vcb->epoch};
-    nt_status status = load(vcb, id, &fcb->inode);
-    if (status != STATUS_SUCCESS) {
-        free(fcb);
-        return status;
-    }
-    pthread_rwlock_init(&fcb->lock, NULL);
-    pthread_mutex_init(&fcb->opening, NULL);
-    pthread_mutex_init(&fcb->news_mutex, NULL);
-    fcb->directory = fcb->inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
-    SCOPE_LOCK(&vcb->table);
-    *out = find_held(vcb, id);
-    if (*out) {
+    struct fcb *fcb;
+    TRY(fcb_new(vcb, id, &fcb));
+    nt_status status;
+    u32 gone;
+    do {
+        gone = count_gone(vcb, id);
+        status = load(vcb, id, &fcb->inode);
+    } while (status == STATUS_SUCCESS && !enter_table(fcb, gone, out));
+    if (*out != fcb)
         destroy(fcb);
-        return STATUS_SUCCESS;
-    }
-    struct fcb **bucket = bucket_of(vcb, id);
-    fcb->next = *bucket;
-    *bucket = *out = fcb;
-    return STATUS_SUCCESS;
+    return status;
 }
 
 void fcb_put(struct fcb *fcb)
@@ -274,15 +323,18 @@ nt_status fcb_verify(struct fcb *fcb)
     return status;
 }
 
-static void settle(struct fcb *fcb)
+void fcb_settle(struct fcb *fcb)
 {
     struct inode *inode = &fcb->inode;
     SCOPE_LOCK(&fcb->news_mutex);
     struct fcb_news *news = &fcb->news;
     fcb->dirty |= news->accessed || news->written || news->changed || news->archive;
-    inode->accessed = news->accessed ? news->accessed : inode->accessed;
-    inode->written = news->written ? news->written : inode->written;
-    inode->changed = news->changed ? news->changed : inode->changed;
+    if (news->accessed)
+        inode_touch(inode, TIME_ACCESSED, news->accessed);
+    if (news->written)
+        inode_touch(inode, TIME_WRITTEN, news->written);
+    if (news->changed)
+        inode_touch(inode, TIME_CHANGED, news->changed);
     if (news->archive && !fcb->directory)
         inode->attributes |= FILE_ATTRIBUTE_ARCHIVE;
     if (news->closed) {
@@ -297,19 +349,30 @@ static void settle(struct fcb *fcb)
 void fcb_lock(struct fcb *fcb)
 {
     pthread_rwlock_wrlock(&fcb->lock);
-    settle(fcb);
+    fcb_settle(fcb);
 }
 
 nt_status fcb_save(struct fcb *fcb)
 {
     struct txn *t;
-    settle(fcb);
+    fcb_settle(fcb);
     if (fcb->deleted || fcb->invalid || !fcb->dirty)
         return STATUS_SUCCESS;
     TRY(txn_begin(fcb->vcb->store, TXN_NORMAL, &t));
     TRY(txn_end(t, inode_put(t, &fcb->inode)));
     fcb->dirty = false;
     return STATUS_SUCCESS;
+}
+
+void inode_touch(struct inode *inode, u32 marks, u64 now)
+{
+    u64 *times[] = {&inode->accessed, &inode->written, &inode->changed};
+    for (u32 i = 0; i < ARRAY_LEN(times); i++) {
+        if (marks & (u32)TIME_ACCESSED << i) {
+            *times[i] = now;
+            inode->nanos[INODE_ACCESSED + i] = 0;
+        }
+    }
 }
 
 u32 fcb_attributes(const struct fcb *fcb)

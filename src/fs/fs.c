@@ -359,6 +359,7 @@ static handler *const handlers[IRP_MJ_COUNT] = {
     [IRP_MJ_SET_VOLUME_INFORMATION] = fs_set_volume,
     [IRP_MJ_DIRECTORY_CONTROL] = fs_directory_control,
     [IRP_MJ_LOCK_CONTROL] = fs_lock_control,
+    [IRP_MJ_NODE] = fs_node,
 };
 
 static nt_status request_once(struct vcb *vcb, struct irp *irp)
@@ -442,6 +443,7 @@ const struct driver fs_driver = {
             [IRP_MJ_FILE_SYSTEM_CONTROL] = dispatch,
             [IRP_MJ_DEVICE_CONTROL] = dispatch,
             [IRP_MJ_LOCK_CONTROL] = dispatch,
+            [IRP_MJ_NODE] = dispatch,
         },
     .destroy = vcb_destroy,
 };

@@ -47,6 +47,8 @@ enum vcb_state { VCB_MOUNTED, VCB_NOT_MOUNTED, VCB_DISMOUNTED };
 
 enum { FCB_BUCKETS = 1024 };
 
+struct given; // node_list.c
+
 struct vcb {
     struct device *device; // our volume device
     struct device *real;
@@ -66,6 +68,7 @@ struct vcb {
     pthread_mutex_t rename;
     pthread_mutex_t table;
     struct fcb *buckets[FCB_BUCKETS];
+    u32 gone[FCB_BUCKETS]; // fcbs that left the bucket: who read an inode meanwhile reads it again
     size_t cache_bytes;
 };
 
@@ -140,6 +143,7 @@ struct ccb {
     u32 pattern_len;
     char pattern[TEXT_NAME_BYTES];
     struct dir_position position;
+    struct given *given; // directory: what hf_node_list gave last; NULL: nothing yet
 };
 
 // --- fs.c: volumes, dispatch ---------------------------------------------------------------------
@@ -165,6 +169,8 @@ nt_status fcb_get(struct vcb *vcb, u64 id, struct fcb **out);
 // Only if it is open already, else NULL; one more reference.
 struct fcb *fcb_find(struct vcb *vcb, u64 id);
 void fcb_put(struct fcb *fcb);
+// An inode as it is now: an open file knows more than the medium.
+nt_status vcb_inode(struct vcb *vcb, u64 id, struct inode *inode);
 // Close the engine's streams of a file without handles, or of the whole volume: its store is about to go.
 void fcb_close_streams(struct fcb *fcb);
 void vcb_close_streams(struct vcb *vcb);
@@ -186,6 +192,8 @@ static inline pthread_rwlock_t *scope_fcb_lock(struct fcb *fcb)
 #define SCOPE_FCB(fcb)                                                                             \
     __attribute__((cleanup(scope_rwlock_unlock), unused)) pthread_rwlock_t *SCOPE_NAME(__LINE__) = \
         scope_fcb_lock(fcb)
+// The same for who has just left news itself; fcb.lock is held exclusive.
+void fcb_settle(struct fcb *fcb);
 // Write the inode if it is dirty; fcb.lock is held exclusive.
 nt_status fcb_save(struct fcb *fcb);
 // Attributes as queries show them: NORMAL when nothing else, INTEGRITY_STREAM by algorithm
@@ -194,10 +202,12 @@ u32 fcb_attributes(const struct fcb *fcb);
 // Mark what happened now: times, unless the handle's user set them, and ARCHIVE. With or without fcb.lock.
 enum fcb_mark { TIME_ACCESSED = 1, TIME_WRITTEN = 2, TIME_CHANGED = 4, MARK_ARCHIVE = 8 };
 void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 marks);
+// These times are now.
+void inode_touch(struct inode *inode, u32 marks, u64 now);
 
 // --- one handler a request kind ------------------------------------------------------------------
 
-// create.c, cleanup.c, rw.c, lock.c, dir.c, info.c, volinfo.c, fsctl.c; vcb.lock is held shared.
+// create.c, cleanup.c, rw.c, lock.c, dir.c, info.c, volinfo.c, fsctl.c, node.c; vcb.lock is held shared.
 nt_status fs_create(struct vcb *vcb, struct irp *irp);
 nt_status fs_cleanup(struct vcb *vcb, struct irp *irp);
 nt_status fs_close(struct vcb *vcb, struct irp *irp);
@@ -210,6 +220,7 @@ nt_status fs_query_information(struct vcb *vcb, struct irp *irp);
 nt_status fs_set_information(struct vcb *vcb, struct irp *irp);
 nt_status fs_query_volume(struct vcb *vcb, struct irp *irp);
 nt_status fs_set_volume(struct vcb *vcb, struct irp *irp);
+nt_status fs_node(struct vcb *vcb, struct irp *irp);
 nt_status fs_fsctl(struct vcb *vcb, struct irp *irp); // takes vcb.lock as its row says
 
 // A name that the caller may use as one component under the separator's rules; OBJECT_NAME_INVALID.

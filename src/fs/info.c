@@ -413,12 +413,14 @@ static nt_status check_time(i64 t)
 {
     return t < -1 ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
 }
-static void set_time(i64 from, u64 *to, bool *user_set)
+static void set_time(i64 from, u64 *to, u8 *nanos, bool *user_set)
 {
     if (from != 0)
         *user_set = true;
-    if (from > 0)
-        *to = (u64)from;
+    if (from <= 0)
+        return;
+    *to = (u64)from;
+    *nanos = 0;
 }
 
 static nt_status set_basic(struct vcb *vcb, struct irp *irp)
@@ -437,10 +439,10 @@ static nt_status set_basic(struct vcb *vcb, struct irp *irp)
         return STATUS_INVALID_PARAMETER;
 
     SCOPE_FCB(fcb);
-    set_time(in.CreationTime, &inode->created, &ccb->user_set_created);
-    set_time(in.LastAccessTime, &inode->accessed, &ccb->user_set_accessed);
-    set_time(in.LastWriteTime, &inode->written, &ccb->user_set_written);
-    set_time(in.ChangeTime, &inode->changed, &ccb->user_set_changed);
+    set_time(in.CreationTime, &inode->created, &inode->nanos[INODE_CREATED], &ccb->user_set_created);
+    set_time(in.LastAccessTime, &inode->accessed, &inode->nanos[INODE_ACCESSED], &ccb->user_set_accessed);
+    set_time(in.LastWriteTime, &inode->written, &inode->nanos[INODE_WRITTEN], &ccb->user_set_written);
+    set_time(in.ChangeTime, &inode->changed, &inode->nanos[INODE_CHANGED], &ccb->user_set_changed);
     if (in.FileAttributes)
         fcb_change_attributes(fcb, SETTABLE, in.FileAttributes & SETTABLE);
     fcb_touch(fcb, ccb, TIME_CHANGED);

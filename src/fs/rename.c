@@ -4,7 +4,7 @@
 // and then the files. Each change is one transaction, the file that is replaced included.
 #include "fs/request.h"
 
-enum { LINKS_MOST = 1024, DEPTH_MOST = 65536 };
+enum { DEPTH_MOST = 65536 };
 
 struct rename {
     struct vcb *vcb;
@@ -22,8 +22,7 @@ struct rename {
 
 // --- the tree of directories ---------------------------------------------------------------------
 
-// Is `above` the object itself or one of the directories over it?
-static nt_status is_at_or_above(struct vcb *vcb, u64 above, u64 id, bool *yes)
+nt_status dir_is_at_or_above(struct vcb *vcb, u64 above, u64 id, bool *yes)
 {
     *yes = false;
     for (u32 depth = 0; depth < DEPTH_MOST; depth++) {
@@ -68,23 +67,23 @@ static nt_status check_nothing_open_below(struct vcb *vcb, const struct fcb *dir
     TRY(open_files(vcb, directory, &ids, &count));
     for (size_t i = 0; i < count; i++) {
         bool below;
-        TRY(is_at_or_above(vcb, directory->id, ids[i], &below));
+        TRY(dir_is_at_or_above(vcb, directory->id, ids[i], &below));
         if (below)
             return STATUS_ACCESS_DENIED;
     }
     return STATUS_SUCCESS;
 }
 
-static nt_status lock_directories(struct rename *r)
+nt_status dirs_lock(struct vcb *vcb, struct fcb *from, struct fcb *to)
 {
-    struct fcb *first = r->to, *second = r->from == r->to ? NULL : r->from;
+    struct fcb *first = to, *second = from == to ? NULL : from;
     if (second) {
         bool above, below;
-        TRY(is_at_or_above(r->vcb, second->id, first->id, &above));
-        TRY(is_at_or_above(r->vcb, first->id, second->id, &below));
+        TRY(dir_is_at_or_above(vcb, second->id, first->id, &above));
+        TRY(dir_is_at_or_above(vcb, first->id, second->id, &below));
         if (above || (!below && second->id < first->id)) {
-            first = r->from;
-            second = r->to;
+            first = from;
+            second = to;
         }
     }
     fcb_lock(first);
@@ -93,11 +92,11 @@ static nt_status lock_directories(struct rename *r)
     return STATUS_SUCCESS;
 }
 
-static void unlock_directories(struct rename *r)
+void dirs_unlock(struct fcb *from, struct fcb *to)
 {
-    pthread_rwlock_unlock(&r->to->lock);
-    if (r->from && r->from != r->to)
-        pthread_rwlock_unlock(&r->from->lock);
+    pthread_rwlock_unlock(&to->lock);
+    if (from && from != to)
+        pthread_rwlock_unlock(&from->lock);
 }
 
 static void lock_files(struct rename *r)
@@ -121,26 +120,25 @@ static void unlock_files(struct rename *r)
 
 // --- changes inside a transaction ----------------------------------------------------------------
 
-// inode: a copy of the file's, which the caller takes over when the transaction has succeeded.
-static nt_status remove_name(struct txn *t, u64 directory, struct str name, struct inode *inode)
+nt_status name_remove(struct txn *t, u64 directory, struct str name, struct inode *inode)
 {
     TRY(dirent_remove(t, directory, name));
-    inode->changed = time_now();
+    inode_touch(inode, TIME_CHANGED, time_now());
     inode->links -= inode->links > 0;
     TRY(inode_put(t, inode));
     return inode->links ? STATUS_SUCCESS : object_orphan(t, inode->id);
 }
 
-static nt_status put_directory(struct txn *t, const struct fcb *directory, u64 now)
+nt_status dir_put(struct txn *t, const struct fcb *directory, u64 now)
 {
     struct inode inode = directory->inode;
-    inode.written = inode.changed = now;
+    inode_touch(&inode, TIME_WRITTEN | TIME_CHANGED, now);
     return inode_put(t, &inode);
 }
 
-static void touch_directory(struct fcb *directory, u64 now)
+void dir_touch(struct fcb *directory, u64 now)
 {
-    directory->inode.written = directory->inode.changed = now;
+    inode_touch(&directory->inode, TIME_WRITTEN | TIME_CHANGED, now);
 }
 
 nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, struct fcb *fcb)
@@ -149,13 +147,13 @@ nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, stru
     struct txn *t;
     u64 now = time_now();
     TRY(txn_begin(vcb->store, TXN_FREEING, &t));
-    nt_status status = remove_name(t, parent->id, name, &inode);
+    nt_status status = name_remove(t, parent->id, name, &inode);
     if (status == STATUS_SUCCESS)
-        status = put_directory(t, parent, now);
+        status = dir_put(t, parent, now);
     TRY(txn_end(t, status));
     fcb->inode = inode;
     fcb->deleted = inode.links == 0;
-    touch_directory(parent, now);
+    dir_touch(parent, now);
     return STATUS_SUCCESS;
 }
 
@@ -164,9 +162,9 @@ static nt_status change_names(struct rename *r, struct txn *t, struct inode *ino
 {
     bool directory = fcb_is_directory(r->fcb);
     struct str old = {r->old.name, r->old.name_len};
-    inode->changed = now;
+    inode_touch(inode, TIME_CHANGED, now);
     if (r->victim)
-        TRY(remove_name(t, r->to->id, (struct str){r->victim_entry.name, r->victim_entry.name_len}, victim));
+        TRY(name_remove(t, r->to->id, (struct str){r->victim_entry.name, r->victim_entry.name_len}, victim));
     if (r->from)
         TRY(dirent_remove(t, r->from->id, old));
     if (r->drop_old_only)
@@ -176,8 +174,8 @@ static nt_status change_names(struct rename *r, struct txn *t, struct inode *ino
     if (!r->from)
         inode->links++;
     TRY(inode_put(t, inode));
-    TRY(put_directory(t, r->to, now));
-    return r->from && r->from != r->to ? put_directory(t, r->from, now) : STATUS_SUCCESS;
+    TRY(dir_put(t, r->to, now));
+    return r->from && r->from != r->to ? dir_put(t, r->from, now) : STATUS_SUCCESS;
 }
 
 static nt_status commit_names(struct rename *r)
@@ -190,9 +188,9 @@ static nt_status commit_names(struct rename *r)
     TRY(txn_begin(r->vcb->store, TXN_NORMAL, &t));
     TRY(txn_end(t, change_names(r, t, &inode, &victim, now)));
     r->fcb->inode = inode;
-    touch_directory(r->to, now);
+    dir_touch(r->to, now);
     if (r->from)
-        touch_directory(r->from, now);
+        dir_touch(r->from, now);
     if (r->victim) {
         r->victim->inode = victim;
         r->victim->deleted = victim.links == 0;
@@ -251,7 +249,7 @@ static nt_status put_in_place(struct rename *r)
     nt_status status = r->fcb->deleted || r->fcb->delete_pending ? STATUS_ACCESS_DENIED : STATUS_SUCCESS;
     if (status == STATUS_SUCCESS && r->victim)
         status = check_victim(r->victim);
-    if (status == STATUS_SUCCESS && !r->from && r->fcb->inode.links >= LINKS_MOST && !r->victim)
+    if (status == STATUS_SUCCESS && !r->from && r->fcb->inode.links >= FILE_LINKS_MOST && !r->victim)
         status = STATUS_TOO_MANY_LINKS;
     if (status == STATUS_SUCCESS)
         status = commit_names(r);
@@ -272,7 +270,7 @@ static nt_status check_directory_move(struct rename *r)
     bool inside;
     if (r->fcb->id == OBJECT_ROOT)
         return STATUS_INVALID_PARAMETER;
-    TRY(is_at_or_above(r->vcb, r->fcb->id, r->to->id, &inside));
+    TRY(dir_is_at_or_above(r->vcb, r->fcb->id, r->to->id, &inside));
     return inside ? STATUS_INVALID_PARAMETER : check_nothing_open_below(r->vcb, r->fcb);
 }
 
@@ -303,9 +301,9 @@ static nt_status run(struct rename *r, struct irp *irp, bool link)
         TRY(fcb_get(r->vcb, present, &r->from));
     if (!link && fcb_is_directory(r->fcb))
         TRY(check_directory_move(r));
-    TRY(lock_directories(r));
+    TRY(dirs_lock(r->vcb, r->from, r->to));
     nt_status status = put_in_place(r);
-    unlock_directories(r);
+    dirs_unlock(r->from, r->to);
     return status == STATUS_SUCCESS ? reap_victim(r) : status;
 }
 

@@ -23,6 +23,23 @@ static inline bool ccb_is_directory(const struct ccb *ccb)
     return fcb_is_directory(ccb->scb->fcb) && ccb->scb->name_len == 0;
 }
 
+// A new file or directory: what it inherits, and that it was made now.
+struct inode inode_new(const struct vcb *vcb, const struct fcb *parent, u32 attributes, bool directory);
+
+// rename.c. Is `above` the directory itself or one of those over it? vcb.rename is held, or the answer may be
+// old.
+nt_status dir_is_at_or_above(struct vcb *vcb, u64 above, u64 id, bool *yes);
+// Lock both exclusive, in the order of fs.h; they may be one, and from NULL. vcb.rename is held.
+nt_status dirs_lock(struct vcb *vcb, struct fcb *from, struct fcb *to);
+void dirs_unlock(struct fcb *from, struct fcb *to);
+// One name less; without names the object is an orphan. inode: a copy of the file's, which the caller takes
+// over when the transaction has succeeded.
+nt_status name_remove(struct txn *t, u64 directory, struct str name, struct inode *inode);
+// The directory's names changed: write it, and after the transaction say so in the fcb.
+nt_status dir_put(struct txn *t, const struct fcb *directory, u64 now);
+void dir_touch(struct fcb *directory, u64 now);
+enum { FILE_LINKS_MOST = 1024 };
+
 // lock_check for a caller that holds scb.mutex.
 nt_status lock_check_held(const struct scb *scb, const struct file_object *owner, u64 offset, u64 length,
                           bool write);

@@ -276,6 +276,38 @@ nt_status hf_open(const char *name, const struct hf_open_options *options, hf_ha
     return status;
 }
 
+nt_status handle_open_node(struct handle *volume, u64 id, u32 access, hf_handle *out)
+{
+    struct handle *handle;
+    TRY(slot_take(&handle));
+    handle->file = (struct file_object){.device = volume->file.device,
+                                        .access = access_map(access ? access : FILE_READ_ATTRIBUTES),
+                                        .share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                        .options = FILE_OPEN_REPARSE_POINT};
+    atomic_store(&handle->closing, false);
+    struct irp irp = {.major = IRP_MJ_CREATE,
+                      .file = &handle->file,
+                      .privileges = hf_privileges(),
+                      .p.create = {.node = id,
+                                   .separator = '/',
+                                   .opens_root = true,
+                                   .access = handle->file.access,
+                                   .share = handle->file.share,
+                                   .disposition = FILE_OPEN,
+                                   .options = handle->file.options}};
+    nt_status status = dev_call(handle->file.device, &irp);
+    if (status != STATUS_SUCCESS) {
+        slot_give(handle);
+        return status;
+    }
+    dev_reference(handle->file.device);
+    entry_get_again(volume->entry);
+    handle->entry = volume->entry;
+    handle->separator = '/';
+    *out = slot_publish(handle);
+    return STATUS_SUCCESS;
+}
+
 nt_status hf_close(hf_handle h)
 {
     struct handle *handle;

@@ -105,6 +105,8 @@ struct handle {
     u32 index;
     u32 next_free;
 };
+// A new handle on a node of the volume that the other handle is on.
+nt_status handle_open_node(struct handle *volume, u64 id, u32 access, hf_handle *out);
 // A reference that keeps the handle's file object; INVALID_HANDLE.
 nt_status handle_get(hf_handle h, struct handle **out);
 void handle_put(struct handle *handle);

@@ -27,12 +27,12 @@ def declared(*patterns):
 
 
 def exports_are_declared():
-    known = declared('include/holdfast/holdfast.h', 'include/holdfast/win32/*.h')
+    known = declared('include/holdfast/holdfast.h', 'include/holdfast/posix.h', 'include/holdfast/win32/*.h')
     return [f'{name} is exported, but no public header declares it' for name in sorted(exported() - known)]
 
 
 def declarations_are_exported():
-    names = {n for n in declared('include/holdfast/holdfast.h') if n.startswith('hf_')}
+    names = {n for n in declared('include/holdfast/holdfast.h', 'include/holdfast/posix.h') if n.startswith('hf_')}
     return [f'{name} is declared, but not exported' for name in sorted(names - exported())]
 
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// New nodes for POSIX callers: inode, name, reparse data, extended attributes and the directory's times in
+// one transaction.
+#include "fs/node.h"
+
+// A node before it has a number.
+struct making {
+    struct vcb *vcb;
+    struct fcb *parent;
+    struct str name;
+    const struct hf_node_new *what;
+    const u8 *reparse;
+    u32 reparse_length;
+    struct inode inode;
+};
+
+static struct inode make_inode(const struct making *m)
+{
+    bool directory = S_ISDIR(m->what->mode);
+    const struct inode *parent = &m->parent->inode;
+    struct inode inode = inode_new(m->vcb, m->parent, 0, directory);
+    inode.mode = m->what->mode & (S_IFMT | 07777);
+    inode.uid = m->what->uid;
+    inode.gid = m->what->gid;
+    if (S_ISCHR(m->what->mode) || S_ISBLK(m->what->mode))
+        inode.device = m->what->device;
+    if (parent->mode & S_ISGID) {
+        inode.gid = parent->gid;
+        inode.mode |= directory ? S_ISGID : 0;
+    }
+    if (m->reparse_length) {
+        inode.reparse_tag = get_le32(m->reparse);
+        inode.attributes |= FILE_ATTRIBUTE_REPARSE_POINT;
+    }
+    return inode;
+}
+
+static nt_status write_node(struct making *m, struct txn *t, const struct inode *parent)
+{
+    struct inode *inode = &m->inode;
+    TRY(inode_create(t, inode));
+    TRY(dirent_add(t, parent->id, m->name, inode->id, S_ISDIR(inode->mode)));
+    if (m->reparse_length)
+        TRY(reparse_set(t, inode->id, m->reparse, m->reparse_length));
+    for (size_t i = 0; i < m->what->xattr_count; i++) {
+        const struct hf_xattr *x = &m->what->xattrs[i];
+        if (x->length > HF_XATTR_SIZE_MAX)
+            return STATUS_EA_TOO_LARGE;
+        TRY(xattr_set(t, inode->id, (struct str){x->name, (u32)strlen(x->name)}, x->value, (u32)x->length));
+    }
+    return inode_put(t, parent);
+}
+
+// parent.lock is held exclusive.
+static nt_status make(struct making *m)
+{
+    struct txn *t;
+    TRY(node_check_parent(m->parent));
+    m->inode = make_inode(m);
+    struct inode parent = m->parent->inode;
+    inode_touch(&parent, TIME_WRITTEN | TIME_CHANGED, m->inode.created);
+    TRY(txn_begin(m->vcb->store, TXN_NORMAL, &t));
+    TRY(txn_end(t, write_node(m, t, &parent)));
+    m->parent->inode = parent;
+    m->parent->dirty = false;
+    return STATUS_SUCCESS;
+}
+
+static nt_status create(struct vcb *vcb, const struct irp_node *n, const u8 *reparse, u32 reparse_length)
+{
+    struct making m = {
+        .vcb = vcb, .name = n->name, .what = n->what, .reparse = reparse, .reparse_length = reparse_length};
+    SCOPE_FCB_PUT struct fcb *parent = NULL;
+    TRY(fcb_get(vcb, n->id, &parent));
+    m.parent = parent;
+    {
+        SCOPE_FCB(parent);
+        TRY(make(&m));
+    }
+    return node_attr(vcb, &m.inode, n->attr);
+}
+
+// Apart, because of its buffer.
+static __attribute__((noinline)) nt_status create_special(struct vcb *vcb, const struct irp_node *n)
+{
+    u8 reparse[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
+    u32 length;
+    TRY(node_reparse_make(n->what->mode & S_IFMT, n->what->target, reparse, &length));
+    return create(vcb, n, reparse, length);
+}
+
+nt_status node_create(struct vcb *vcb, struct irp *irp)
+{
+    const struct irp_node *n = irp->p.node;
+    TRY(node_check_name(n->name));
+    if (S_ISREG(n->what->mode) || S_ISDIR(n->what->mode))
+        return create(vcb, n, NULL, 0);
+    return create_special(vcb, n);
+}

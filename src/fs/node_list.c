@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listings for POSIX callers, which go on behind any entry that was given, on any handle (docs/adr).
+//
+// The cookie of an entry is the number of its file and a hash of its folded name. The name, and with it the
+// place in the directory, is found again in the file's own link records. When the entry has gone meanwhile,
+// the open directory knows where the last few thousand entries that it gave began; without that the listing
+// begins again: an entry may be seen twice, but none is missed.
+#include "fs/node.h"
+
+enum {
+    ENTRY_ALIGN = 8,
+    NAME_AT = offsetof(struct hf_node_entry, name),
+    COOKIE_DOT = 1,
+    COOKIE_DOTDOT = 2,
+    HASH_BITS = 16,
+    ID_BITS = 63 - HASH_BITS, // a cookie is a positive off_t
+    RUN_ENTRIES = 256,
+    RUNS = 8,
+};
+
+// Entries that were given one after another, from behind `start` on.
+struct run {
+    u32 count;
+    u64 cookies[RUN_ENTRIES];
+    struct dir_position start;
+};
+
+// What an open directory remembers; under scb.mutex.
+struct given {
+    u64 cookie; // of the last entry
+    struct dir_position position;
+    u32 current, used; // runs
+    struct run runs[RUNS];
+};
+
+struct listing {
+    struct vcb *vcb;
+    struct ccb *ccb;
+    u64 dir;
+    u32 flags;
+    u8 dots; // of "." and "..", how many are behind us
+    struct dir_position position;
+};
+
+static void copy_position(struct dir_position *to, const struct dir_position *from)
+{
+    to->key_len = from->key_len;
+    memcpy(to->key, from->key, from->key_len);
+}
+
+// --- cookies -------------------------------------------------------------------------------------
+
+// FNV-1a, folded: never to change, for cookies outlive a mount.
+static u32 hash_of(const struct dir_position *position)
+{
+    u32 h = 2166136261u;
+    for (u32 i = 0; i < position->key_len; i++)
+        h = (h ^ (u8)position->key[i]) * 16777619u;
+    return (h >> HASH_BITS) ^ (h & ((1u << HASH_BITS) - 1));
+}
+
+static u64 cookie_of(u64 id, const struct dir_position *position)
+{
+    return id << HASH_BITS | hash_of(position);
+}
+
+// The place behind the entry with this cookie, if it is still there. Of several names of one file with the
+// same hash the first, so that nothing is missed.
+static nt_status find_entry(struct listing *l, u64 cookie, bool *found)
+{
+    struct store *store = l->vcb->store;
+    struct link_position position = {.key_len = 0};
+    struct dirent name;
+    u64 id = cookie >> HASH_BITS;
+    *found = false;
+    for (;;) {
+        nt_status status = link_next_in(store, id, l->dir, &position, &name);
+        if (status == STATUS_NO_MORE_FILES)
+            return STATUS_SUCCESS;
+        TRY(status);
+        TRY(dir_position_after(store, l->dir, (struct str){name.name, name.name_len}, &l->position));
+        *found = cookie_of(id, &l->position) == cookie;
+        if (*found)
+            return STATUS_SUCCESS;
+    }
+}
+
+// The entry has gone: the newest run that has it. scb.mutex is held.
+static bool find_run(struct listing *l, u64 cookie)
+{
+    const struct given *given = l->ccb->given;
+    for (u32 n = 0; given && n < given->used; n++) {
+        const struct run *run = &given->runs[(given->current + RUNS - n) % RUNS];
+        for (u32 i = 0; i < run->count; i++) {
+            if (run->cookies[i] == cookie) {
+                copy_position(&l->position, &run->start);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool find_last(struct listing *l, u64 cookie)
+{
+    SCOPE_LOCK(&l->ccb->scb->mutex);
+    const struct given *given = l->ccb->given;
+    if (!given || given->cookie != cookie)
+        return false;
+    copy_position(&l->position, &given->position);
+    return true;
+}
+
+static nt_status resume(struct listing *l, u64 cookie)
+{
+    bool found;
+    l->position.key_len = 0;
+    l->dots = (u8)MIN(cookie, (u64)COOKIE_DOTDOT);
+    if (cookie <= COOKIE_DOTDOT || find_last(l, cookie))
+        return STATUS_SUCCESS;
+    TRY(find_entry(l, cookie, &found));
+    if (found)
+        return STATUS_SUCCESS;
+    l->position.key_len = 0;
+    SCOPE_LOCK(&l->ccb->scb->mutex);
+    find_run(l, cookie);
+    return STATUS_SUCCESS;
+}
+
+// --- what was given ------------------------------------------------------------------------------
+
+static void begin_run(struct given *given, const struct dir_position *start)
+{
+    if (given->used) // else the first one is current already
+        given->current = (given->current + 1) % RUNS;
+    given->used += given->used < RUNS;
+    given->runs[given->current].count = 0;
+    copy_position(&given->runs[given->current].start, start);
+}
+
+static nt_status note(const struct listing *l, struct given *given, const struct hf_node_entry *e,
+                      struct str name)
+{
+    if (e->cookie <= COOKIE_DOTDOT)
+        return STATUS_SUCCESS;
+    if (given->runs[given->current].count == RUN_ENTRIES)
+        begin_run(given, &given->position);
+    struct run *run = &given->runs[given->current];
+    run->cookies[run->count++] = e->cookie;
+    given->cookie = e->cookie;
+    return run->count == RUN_ENTRIES || !e->next
+               ? dir_position_after(l->vcb->store, l->dir, name, &given->position)
+               : STATUS_SUCCESS;
+}
+
+// Entries lie in out; the listing had begun behind `start` with this cookie. Without memory nothing is
+// remembered.
+static nt_status remember(const struct listing *l, u64 cookie, const struct dir_position *start,
+                          const u8 *out)
+{
+    SCOPE_LOCK(&l->ccb->scb->mutex);
+    struct given *given = l->ccb->given;
+    if (!given) {
+        given = malloc(sizeof *given);
+        if (!given)
+            return STATUS_SUCCESS;
+        given->used = given->current = 0;
+        given->cookie = 0;
+        l->ccb->given = given;
+    }
+    if (!given->used || given->cookie != cookie)
+        begin_run(given, start);
+    struct hf_node_entry e = {.next = 0};
+    do {
+        enum { AT = offsetof(struct hf_node_entry, cookie) };
+        out += e.next;
+        memcpy((u8 *)&e + AT, out + AT, NAME_AT - AT);
+        TRY(note(l, given, &e, (struct str){(const char *)out + NAME_AT, e.name_length}));
+    } while (e.next);
+    return STATUS_SUCCESS;
+}
+
+// --- entries -------------------------------------------------------------------------------------
+
+struct found {
+    struct inode inode;
+    struct dirent entry;
+    u64 cookie;
+};
+
+// "." and "..".
+static nt_status next_dot(struct listing *l, struct found *f)
+{
+    u64 id = l->dir;
+    if (l->dots == 1) {
+        nt_status status = node_parent(l->vcb, l->dir, &id);
+        if (status != STATUS_OBJECT_NAME_NOT_FOUND)
+            TRY(status);
+    }
+    TRY(vcb_inode(l->vcb, id, &f->inode));
+    f->entry.name_len = ++l->dots;
+    memcpy(f->entry.name, "..", 2);
+    f->cookie = l->dots;
+    return STATUS_SUCCESS;
+}
+
+static nt_status next(struct listing *l, struct found *f)
+{
+    if (l->dots < 2)
+        return next_dot(l, f);
+    nt_status status;
+    do {
+        TRY(dirent_next(l->vcb->store, l->dir, &l->position, &f->entry));
+        status = vcb_inode(l->vcb, f->entry.id, &f->inode);
+    } while (status == STATUS_FILE_INVALID); // deleted between the two look-ups
+    TRY(status);
+    if (f->entry.id >> ID_BITS)
+        return STATUS_FILE_CORRUPT_ERROR;
+    f->cookie = cookie_of(f->entry.id, &l->position);
+    return STATUS_SUCCESS;
+}
+
+static nt_status put(const struct listing *l, const struct found *f, u8 *out, size_t room, size_t *size)
+{
+    struct hf_node_entry e;
+    *size = NAME_AT + f->entry.name_len + 1;
+    if (*size > room)
+        return STATUS_BUFFER_TOO_SMALL;
+    TRY(node_attr(l->vcb, &f->inode, &e.attr));
+    if (!(l->flags & HF_LIST_ATTR))
+        e.attr = (struct hf_attr){.id = e.attr.id, .mode = e.attr.mode & S_IFMT};
+    e.cookie = f->cookie;
+    e.next = 0;
+    e.name_length = (u16)f->entry.name_len;
+    memcpy(out, &e, NAME_AT);
+    memcpy(out + NAME_AT, f->entry.name, f->entry.name_len);
+    out[*size - 1] = 0;
+    return STATUS_SUCCESS;
+}
+
+// As many as fit. What did not is read again by the next call.
+static nt_status fill(struct listing *l, u8 *out, size_t length, size_t *used)
+{
+    size_t at = 0, last = 0;
+    for (*used = 0;;) {
+        struct found f;
+        size_t size;
+        nt_status status = next(l, &f);
+        if (status == STATUS_SUCCESS)
+            status = put(l, &f, out + at, at < length ? length - at : 0, &size);
+        if (status == STATUS_NO_MORE_FILES || (status != STATUS_SUCCESS && *used))
+            return STATUS_SUCCESS;
+        TRY(status);
+        if (*used) {
+            u32 distance = (u32)(at - last);
+            memcpy(out + last + offsetof(struct hf_node_entry, next), &distance, sizeof distance);
+        }
+        last = at;
+        *used = at + size;
+        at = align_up(*used, ENTRY_ALIGN);
+    }
+}
+
+// --- the request ---------------------------------------------------------------------------------
+
+nt_status node_list(struct vcb *vcb, struct irp *irp)
+{
+    const struct irp_node *n = irp->p.node;
+    struct ccb *ccb = irp_ccb(irp);
+    struct listing l;
+    struct dir_position start;
+    size_t used;
+    if (!ccb_is_directory(ccb))
+        return STATUS_NOT_A_DIRECTORY;
+    if (!(irp->file->access & FILE_LIST_DIRECTORY))
+        return STATUS_ACCESS_DENIED;
+    if (__atomic_load_n(&ccb->scb->fcb->deleted, __ATOMIC_RELAXED))
+        return STATUS_SUCCESS; // empty, and without "."
+    l.vcb = vcb;
+    l.ccb = ccb;
+    l.dir = ccb->scb->fcb->id;
+    l.flags = n->flags;
+    TRY(resume(&l, n->cookie));
+    copy_position(&start, &l.position);
+    TRY(fill(&l, n->out, n->length, &used));
+    irp->information = used;
+    return used ? remember(&l, n->cookie, &start, n->out) : STATUS_SUCCESS;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// POSIX operations by number for tests of the file-system floor, in the shape of include/holdfast/posix.h.
+// The volume is named by a handle on its root.
+#ifndef TESTS_FS_NODE_H
+#define TESTS_FS_NODE_H
+
+#include "tests/fs/volume.h"
+
+#include <holdfast/posix.h>
+#include <sys/stat.h>
+
+static inline struct str node_text(const char *text)
+{
+    return (struct str){text ? text : "", text ? (u32)strlen(text) : 0};
+}
+
+static inline nt_status node_send(struct file_object *f, enum irp_minor minor, struct irp_node *n, u64 *done)
+{
+    struct irp irp = {.major = IRP_MJ_NODE, .minor = minor, .p.node = n};
+    nt_status status = volume_send(f, &irp);
+    if (done)
+        *done = irp.information;
+    return status;
+}
+
+static inline void node_root(struct volume *v, struct file_object *root)
+{
+    assert_ok(volume_open(v, root, "", FILE_READ_ATTRIBUTES, FILE_OPEN, FILE_DIRECTORY_FILE));
+}
+
+static inline nt_status find(struct file_object *f, u64 parent, const char *name, struct hf_attr *attr)
+{
+    struct irp_node n = {.id = parent, .name = node_text(name), .attr = attr};
+    return node_send(f, IRP_MN_NODE_FIND, &n, NULL);
+}
+
+static inline nt_status get(struct file_object *f, u64 id, struct hf_attr *attr)
+{
+    struct irp_node n = {.id = id, .attr = attr};
+    return node_send(f, IRP_MN_NODE_GET, &n, NULL);
+}
+
+static inline nt_status set(struct file_object *f, u64 id, u32 mask, struct hf_attr *attr)
+{
+    struct irp_node n = {.id = id, .flags = mask, .attr = attr};
+    return node_send(f, IRP_MN_NODE_SET, &n, NULL);
+}
+
+static inline nt_status create(struct file_object *f, u64 parent, const char *name,
+                               const struct hf_node_new *what, struct hf_attr *attr)
+{
+    struct irp_node n = {.id = parent, .name = node_text(name), .what = what, .attr = attr};
+    return node_send(f, IRP_MN_NODE_CREATE, &n, NULL);
+}
+
+static inline nt_status hard_link(struct file_object *f, u64 id, u64 parent, const char *name)
+{
+    struct hf_attr attr;
+    struct irp_node n = {.id = id, .to = parent, .name = node_text(name), .attr = &attr};
+    return node_send(f, IRP_MN_NODE_LINK, &n, NULL);
+}
+
+static inline nt_status remove_node(struct file_object *f, u64 parent, const char *name, bool directory)
+{
+    struct irp_node n = {.id = parent, .name = node_text(name), .flags = directory};
+    return node_send(f, IRP_MN_NODE_UNLINK, &n, NULL);
+}
+
+static inline nt_status rename_node(struct file_object *f, u64 parent, const char *name, u64 to,
+                                    const char *to_name, u32 flags)
+{
+    struct irp_node n = {
+        .id = parent, .to = to, .name = node_text(name), .to_name = node_text(to_name), .flags = flags};
+    return node_send(f, IRP_MN_NODE_RENAME, &n, NULL);
+}
+
+// The target; "" when there is none.
+static inline nt_status read_link(struct file_object *f, u64 id, char *out, size_t size)
+{
+    struct irp_node n = {.id = id, .out = out, .length = size};
+    u64 done;
+    nt_status status = node_send(f, IRP_MN_NODE_READLINK, &n, &done);
+    if (status != STATUS_SUCCESS)
+        out[0] = 0;
+    return status;
+}
+
+static inline nt_status open_node(struct file_object *root, struct file_object *f, u64 id, u32 access)
+{
+    *f = (struct file_object){.device = root->device, .access = access, .share = VOLUME_SHARE_ALL};
+    struct irp irp = {.major = IRP_MJ_CREATE,
+                      .p.create = {.node = id,
+                                   .opens_root = true,
+                                   .access = access,
+                                   .share = VOLUME_SHARE_ALL,
+                                   .disposition = FILE_OPEN,
+                                   .options = FILE_OPEN_REPARSE_POINT}};
+    nt_status status = volume_send(f, &irp);
+    if (status == STATUS_SUCCESS)
+        dev_reference(f->device);
+    else
+        f->device = NULL;
+    return status;
+}
+
+static inline nt_status list(struct file_object *f, u64 cookie, u32 flags, void *out, size_t size, u64 *done)
+{
+    struct irp_node n = {.cookie = cookie, .flags = flags, .out = out, .length = size};
+    return node_send(f, IRP_MN_NODE_LIST, &n, done);
+}
+
+// What is there must be there.
+static inline u64 make_node(struct file_object *f, u64 parent, const char *name, u32 mode)
+{
+    struct hf_node_new what = {.mode = mode};
+    struct hf_attr attr;
+    assert_ok(create(f, parent, name, &what, &attr));
+    return attr.id;
+}
+
+static inline u64 make_symlink(struct file_object *f, u64 parent, const char *name, const char *target)
+{
+    struct hf_node_new what = {.mode = S_IFLNK | 0777, .target = target};
+    struct hf_attr attr;
+    assert_ok(create(f, parent, name, &what, &attr));
+    return attr.id;
+}
+
+static inline u64 id_of(struct file_object *f, u64 parent, const char *name)
+{
+    struct hf_attr attr;
+    assert_ok(find(f, parent, name, &attr));
+    return attr.id;
+}
+
+static inline struct hf_attr attr_of(struct file_object *f, u64 id)
+{
+    struct hf_attr attr;
+    assert_ok(get(f, id, &attr));
+    return attr;
+}
+
+#endif

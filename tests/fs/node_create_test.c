@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes that POSIX callers make: what they inherit, and that all of one is there or nothing.
+#include "tests/fs/node.h"
+
+static struct volume v;
+static struct file_object root;
+enum { ROOT = HF_NODE_ROOT };
+
+static int setup(void **state)
+{
+    (void)state;
+    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
+    volume_new(&v, &options);
+    node_root(&v, &root);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_ok(volume_close(&root));
+    volume_free(&v);
+    return 0;
+}
+
+static void everything_at_once(void **state)
+{
+    (void)state;
+    struct hf_xattr xattrs[] = {{"user.a", "1", 1}, {"system.posix_acl_access", "xyz", 3}};
+    struct hf_node_new what = {
+        .mode = S_IFREG | 04711, .uid = 5, .gid = 6, .xattrs = xattrs, .xattr_count = 2};
+    struct hf_attr attr, again;
+    char value[8];
+    u64 length;
+    assert_ok(create(&root, ROOT, "f", &what, &attr));
+    assert_int_equal(attr.mode, S_IFREG | 04711);
+    assert_int_equal(attr.uid, 5);
+    assert_int_equal(attr.gid, 6);
+    assert_int_equal(attr.links, 1);
+    assert_int_equal(attr.size, 0);
+    again = attr_of(&root, attr.id);
+    assert_memory_equal(&again, &attr, sizeof attr);
+    struct irp_node n = {
+        .id = attr.id, .name = STR("system.posix_acl_access"), .out = value, .length = sizeof value};
+    assert_ok(node_send(&root, IRP_MN_XATTR_GET, &n, &length));
+    assert_int_equal(length, 3);
+    assert_memory_equal(value, "xyz", 3);
+    struct hf_attr parent = attr_of(&root, ROOT);
+    assert_memory_equal(&parent.written, &attr.created, sizeof parent.written);
+    assert_memory_equal(&parent.changed, &attr.created, sizeof parent.changed);
+    volume_expect(&v, "f", "");
+}
+
+static void what_cannot_be_made(void **state)
+{
+    (void)state;
+    static char big[HF_XATTR_SIZE_MAX + 1];
+    struct hf_xattr xattrs[] = {{"user.a", "1", 1}, {"user.b", big, sizeof big}};
+    struct hf_node_new what = {.mode = S_IFREG | 0600, .xattrs = xattrs, .xattr_count = 2};
+    struct hf_attr attr;
+    u64 f = make_node(&root, ROOT, "f", S_IFREG);
+    assert_status(create(&root, ROOT, "big", &what, &attr), STATUS_EA_TOO_LARGE);
+    assert_status(find(&root, ROOT, "big", &attr), STATUS_OBJECT_NAME_NOT_FOUND);
+    what.xattr_count = 0;
+    assert_status(create(&root, ROOT, "f", &what, &attr), STATUS_OBJECT_NAME_COLLISION);
+    assert_status(create(&root, f, "x", &what, &attr), STATUS_NOT_A_DIRECTORY);
+    assert_status(create(&root, 12345, "x", &what, &attr), STATUS_FILE_INVALID);
+    assert_status(create(&root, ROOT, ".", &what, &attr), STATUS_OBJECT_NAME_INVALID);
+    assert_status(create(&root, ROOT, "..", &what, &attr), STATUS_OBJECT_NAME_INVALID);
+    assert_status(create(&root, ROOT, "", &what, &attr), STATUS_OBJECT_NAME_INVALID);
+    assert_status(create(&root, ROOT, "a/b", &what, &attr), STATUS_OBJECT_NAME_INVALID);
+    assert_status(create(&root, ROOT, "\xc3\x28", &what, &attr), STATUS_OBJECT_NAME_INVALID);
+    what.mode = 0600; // no type
+    assert_status(create(&root, ROOT, "x", &what, &attr), STATUS_INVALID_PARAMETER);
+    what.mode = S_IFLNK; // no target
+    assert_status(create(&root, ROOT, "x", &what, &attr), STATUS_INVALID_PARAMETER);
+    make_node(&root, ROOT, "a\\b:c*?\"<>|\x01", S_IFREG); // nothing wrong with it here
+}
+
+static void group_of_the_directory(void **state)
+{
+    (void)state;
+    struct hf_node_new what = {.mode = S_IFDIR | 02775, .uid = 1, .gid = 50};
+    struct hf_attr d, attr;
+    assert_ok(create(&root, ROOT, "d", &what, &d));
+    what = (struct hf_node_new){.mode = S_IFREG | 0644, .uid = 2, .gid = 60};
+    assert_ok(create(&root, d.id, "f", &what, &attr));
+    assert_int_equal(attr.gid, 50);
+    assert_int_equal(attr.mode, S_IFREG | 0644);
+    what.mode = S_IFDIR | 0755;
+    assert_ok(create(&root, d.id, "s", &what, &attr));
+    assert_int_equal(attr.gid, 50);
+    assert_int_equal(attr.mode, S_IFDIR | 02755);
+}
+
+static void integrity_is_inherited(void **state)
+{
+    (void)state;
+    struct file_object f;
+    FSCTL_SET_INTEGRITY_INFORMATION_BUFFER on = {.ChecksumAlgorithm = CHECKSUM_TYPE_CRC32};
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR | 0755);
+    assert_ok(open_node(&root, &f, d, FILE_WRITE_DATA | FILE_READ_DATA));
+    assert_ok(volume_fsctl(&f, FSCTL_SET_INTEGRITY_INFORMATION, &on, sizeof on, NULL, 0, NULL));
+    assert_ok(volume_close(&f));
+    u64 id = make_node(&root, d, "f", S_IFREG | 0644);
+    assert_true(attr_of(&root, id).attributes & FILE_ATTRIBUTE_INTEGRITY_STREAM);
+    id = make_node(&root, ROOT, "g", S_IFREG | 0644);
+    assert_false(attr_of(&root, id).attributes & FILE_ATTRIBUTE_INTEGRITY_STREAM);
+}
+
+// A directory that is going, or that is not what it seems, takes nothing in.
+static void no_place(void **state)
+{
+    (void)state;
+    struct file_object f;
+    struct hf_node_new what = {.mode = S_IFREG | 0600};
+    struct hf_attr attr;
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR | 0755);
+    assert_ok(open_node(&root, &f, d, DELETE | FILE_READ_DATA));
+    assert_ok(volume_delete(&f));
+    assert_status(create(&root, d, "x", &what, &attr), STATUS_DELETE_PENDING);
+    assert_ok(remove_node(&root, ROOT, "d", true));
+    assert_status(create(&root, d, "x", &what, &attr), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_ok(volume_close(&f));
+    assert_status(create(&root, d, "x", &what, &attr), STATUS_FILE_INVALID);
+    d = make_node(&root, ROOT, "d", S_IFDIR | 0755);
+    u8 tag[24 + 4] = {0};
+    put_le32(tag, 0x00000042); // not Microsoft's, no surrogate, not for directories with something in them
+    put_le16(tag + 4, 4);
+    tag[8] = 1; // GUID
+    assert_ok(open_node(&root, &f, d, FILE_WRITE_DATA));
+    assert_ok(volume_fsctl(&f, FSCTL_SET_REPARSE_POINT, tag, sizeof tag, NULL, 0, NULL));
+    assert_ok(volume_close(&f));
+    assert_status(create(&root, d, "x", &what, &attr), STATUS_IO_REPARSE_TAG_NOT_HANDLED);
+}
+
+static void full_volume(void **state)
+{
+    (void)state;
+    static u8 data[1 << 20];
+    struct file_object f;
+    struct hf_node_new what = {.mode = S_IFREG | 0600};
+    struct hf_attr attr;
+    char name[32];
+    nt_status status = STATUS_SUCCESS;
+    u64 id = make_node(&root, ROOT, "f", S_IFREG), n = 0;
+    assert_ok(open_node(&root, &f, id, FILE_WRITE_DATA));
+    for (u64 at = 0; status == STATUS_SUCCESS; at += sizeof data)
+        status = volume_write(&f, at, data, sizeof data);
+    assert_status(status, STATUS_DISK_FULL);
+    for (status = STATUS_SUCCESS; status == STATUS_SUCCESS; n++) {
+        snprintf(name, sizeof name, "name%llu", (unsigned long long)n);
+        status = create(&root, ROOT, name, &what, &attr);
+    }
+    assert_status(status, STATUS_DISK_FULL);
+    assert_status(find(&root, ROOT, name, &attr), STATUS_OBJECT_NAME_NOT_FOUND);
+    attr = (struct hf_attr){.mode = 0640};
+    assert_ok(set(&root, id, HF_ATTR_MODE, &attr)); // needs no room of its own
+    attr.size = 0;
+    assert_ok(set(&root, id, HF_ATTR_SIZE, &attr));
+    assert_ok(volume_flush(&f));
+    assert_ok(create(&root, ROOT, name, &what, &attr));
+    assert_ok(remove_node(&root, ROOT, "f", false));
+    assert_ok(volume_close(&f));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(everything_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(group_of_the_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(integrity_is_inherited, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_volume, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("fs/node_create", tests, NULL, NULL);
+}

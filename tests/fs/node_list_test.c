@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listings with cookies: on another handle, after the entry has gone, while names come and go.
+#include "tests/fs/node.h"
+
+static struct volume v;
+static struct file_object root;
+enum { ROOT = HF_NODE_ROOT };
+
+static int setup(void **state)
+{
+    (void)state;
+    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
+    volume_new(&v, &options);
+    node_root(&v, &root);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_ok(volume_close(&root));
+    volume_free(&v);
+    return 0;
+}
+
+enum { MOST = 2000 };
+
+// What a listing gave, in order.
+struct seen {
+    u32 count;
+    u64 ids[MOST], cookies[MOST];
+    char names[MOST][32];
+};
+static struct seen seen;
+
+// One call; false at the end.
+static bool list_on(struct file_object *f, u64 *cookie, u32 flags, size_t size)
+{
+    _Alignas(8) static u8 out[65536];
+    u64 done;
+    assert_ok(list(f, *cookie, flags, out, size, &done));
+    for (size_t at = 0; done;) {
+        struct hf_node_entry *e = (struct hf_node_entry *)(void *)(out + at);
+        assert_true(seen.count < MOST);
+        assert_int_equal(strlen(e->name), e->name_length);
+        assert_true(e->cookie > 0 && e->cookie <= INT64_MAX);
+        snprintf(seen.names[seen.count], sizeof seen.names[0], "%s", e->name);
+        seen.ids[seen.count] = e->attr.id;
+        seen.cookies[seen.count++] = *cookie = e->cookie;
+        if (flags & HF_LIST_ATTR) {
+            struct hf_attr attr = attr_of(&root, e->attr.id);
+            assert_memory_equal(&attr, &e->attr, sizeof attr);
+        } else {
+            assert_int_equal(e->attr.mode, attr_of(&root, e->attr.id).mode & S_IFMT);
+        }
+        if (!e->next)
+            break;
+        at += e->next;
+    }
+    return done;
+}
+
+static void list_all(struct file_object *f, u64 cookie, u32 flags, size_t size)
+{
+    seen.count = 0;
+    while (list_on(f, &cookie, flags, size))
+        ;
+}
+
+static u32 times_seen(const char *name)
+{
+    u32 n = 0;
+    for (u32 i = 0; i < seen.count; i++)
+        n += strcmp(seen.names[i], name) == 0;
+    return n;
+}
+
+static u64 fill_directory(u32 count)
+{
+    char name[32];
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR | 0755);
+    for (u32 i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        make_node(&root, d, name, S_IFREG | 0600);
+    }
+    return d;
+}
+
+static void open_directory(struct file_object *f, u64 id)
+{
+    assert_ok(open_node(&root, f, id, FILE_LIST_DIRECTORY));
+}
+
+static void everything_once(void **state)
+{
+    (void)state;
+    struct file_object f;
+    u64 d = fill_directory(300), done;
+    make_symlink(&root, d, "link", "f1");
+    make_node(&root, d, "fifo", S_IFIFO | 0600);
+    make_node(&root, d, "sub", S_IFDIR | 0700);
+    open_directory(&f, d);
+    static const size_t sizes[] = {200, 4096, 65536};
+    for (u32 i = 0; i < ARRAY_LEN(sizes) * 2; i++) {
+        list_all(&f, 0, i & 1 ? HF_LIST_ATTR : 0, sizes[i / 2]);
+        assert_int_equal(seen.count, 305);
+        assert_string_equal(seen.names[0], ".");
+        assert_int_equal(seen.ids[0], d);
+        assert_string_equal(seen.names[1], "..");
+        assert_int_equal(seen.ids[1], ROOT);
+        for (u32 n = 0; n < seen.count; n++)
+            assert_int_equal(times_seen(seen.names[n]), 1);
+    }
+    u8 out[64];
+    assert_status(list(&f, 0, 0, out, sizeof out, &done), STATUS_BUFFER_TOO_SMALL);
+    assert_ok(volume_close(&f));
+}
+
+static void root_has_dots(void **state)
+{
+    (void)state;
+    struct file_object f;
+    open_directory(&f, ROOT);
+    list_all(&f, 0, HF_LIST_ATTR, 4096);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.ids[0], ROOT);
+    assert_int_equal(seen.ids[1], ROOT);
+    assert_ok(volume_close(&f));
+}
+
+// From each cookie on, on a handle that gave none of them, the rest comes.
+static void cookies_of_another_handle(void **state)
+{
+    (void)state;
+    struct file_object f, g;
+    static struct seen all;
+    u64 d = fill_directory(50), e = make_node(&root, ROOT, "e", S_IFDIR);
+    // Names of one file among them.
+    char name[16];
+    for (u32 i = 0; i < 50; i += 5) {
+        snprintf(name, sizeof name, "g%u", i);
+        assert_ok(hard_link(&root, id_of(&root, d, "f7"), d, name));
+        assert_ok(hard_link(&root, id_of(&root, d, "f7"), e, name));
+    }
+    open_directory(&f, d);
+    list_all(&f, 0, 0, 4096);
+    all = seen;
+    for (u32 i = 0; i < all.count; i++) {
+        for (u32 j = 0; j < i; j++)
+            assert_true(all.cookies[i] != all.cookies[j]);
+        open_directory(&g, d);
+        list_all(&g, all.cookies[i], 0, 512);
+        assert_int_equal(seen.count, all.count - i - 1);
+        if (seen.count)
+            assert_memory_equal(seen.cookies, all.cookies + i + 1, seen.count * sizeof seen.cookies[0]);
+        assert_ok(volume_close(&g));
+    }
+    list_all(&f, all.cookies[10], 0, 4096); // back on the same one
+    assert_int_equal(seen.count, all.count - 11);
+    assert_ok(volume_close(&f));
+}
+
+// As rm -r does: what a call gave goes before the next. No entry comes twice, from the end of what was given
+// or from the middle.
+static void deleting_what_was_listed(void **state)
+{
+    (void)state;
+    for (u32 keep = 0; keep < 8; keep += 7) {
+        struct file_object f;
+        u64 cookie = 0, d = fill_directory(1500);
+        u32 removed = 0;
+        open_directory(&f, d);
+        for (;;) {
+            seen.count = 0;
+            bool more = list_on(&f, &cookie, 0, 16384);
+            // A caller that did not take all of it goes on in the middle.
+            u32 taken = seen.count > keep ? seen.count - keep : seen.count;
+            for (u32 i = 0; i < taken; i++) {
+                cookie = seen.cookies[i];
+                if (seen.names[i][0] != '.') {
+                    assert_ok(remove_node(&root, d, seen.names[i], false));
+                    removed++;
+                }
+            }
+            if (!more)
+                break;
+        }
+        assert_int_equal(removed, 1500);
+        assert_ok(volume_close(&f));
+        assert_ok(remove_node(&root, ROOT, "d", true));
+    }
+}
+
+// Renaming what was listed does not make it come again and again.
+static void renaming_what_was_listed(void **state)
+{
+    (void)state;
+    struct file_object f;
+    char name[40];
+    u64 cookie = 0, d = fill_directory(5);
+    u32 turns = 0;
+    open_directory(&f, d);
+    for (;;) {
+        seen.count = 0;
+        if (!list_on(&f, &cookie, 0, 65536))
+            break;
+        for (u32 i = 0; i < seen.count; i++) {
+            if (seen.names[i][0] == '.')
+                continue;
+            snprintf(name, sizeof name, "a%s", seen.names[i]);
+            assert_ok(rename_node(&root, d, seen.names[i], d, name, 0));
+        }
+        assert_true(++turns < 3);
+    }
+    assert_ok(volume_close(&f));
+}
+
+// On a handle that knows nothing of an entry that has gone, nothing is missed.
+static void a_cookie_that_nobody_knows(void **state)
+{
+    (void)state;
+    struct file_object f, g;
+    u64 d = fill_directory(20);
+    open_directory(&f, d);
+    list_all(&f, 0, 0, 4096);
+    u64 cookie = seen.cookies[9];
+    assert_ok(remove_node(&root, d, seen.names[9], false));
+    open_directory(&g, d);
+    list_all(&g, cookie, 0, 4096);
+    assert_int_equal(seen.count, 19);
+    list_all(&g, UINT64_MAX, 0, 4096);
+    assert_int_equal(seen.count, 19);
+    list_all(&f, cookie, 0, 4096); // this one knows
+    assert_true(seen.count < 20);
+    assert_ok(volume_close(&f));
+    assert_ok(volume_close(&g));
+}
+
+static void who_may_list(void **state)
+{
+    (void)state;
+    struct file_object f;
+    u8 out[512];
+    u64 done, id = make_node(&root, ROOT, "f", S_IFREG);
+    assert_ok(open_node(&root, &f, id, FILE_READ_DATA));
+    assert_status(list(&f, 0, 0, out, sizeof out, &done), STATUS_NOT_A_DIRECTORY);
+    assert_ok(volume_close(&f));
+    assert_ok(open_node(&root, &f, ROOT, FILE_READ_ATTRIBUTES));
+    assert_status(list(&f, 0, 0, out, sizeof out, &done), STATUS_ACCESS_DENIED);
+    assert_ok(volume_close(&f));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(everything_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(root_has_dots, setup, teardown),
+        cmocka_unit_test_setup_teardown(cookies_of_another_handle, setup, teardown),
+        cmocka_unit_test_setup_teardown(deleting_what_was_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(renaming_what_was_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cookie_that_nobody_knows, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_may_list, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("fs/node_list", tests, NULL, NULL);
+}
