@@ -70,6 +70,10 @@ OPTIONS(scrub, {0, "resume", "FILE", "go on from the position in FILE; keep it t
 OPTIONS(corrupt, {0, "offset", "N", "the byte at this offset of the file (or of the page; default 0)"},
         {0, "page", "N", "damage the N-th metadata page (from 0)"}, STREAM);
 OPTIONS(run, {0, "device", "NAME=SPEC", "a device, such as X:=file:vol.hf,removable; repeatable"});
+#ifdef HOLDFAST_MOUNT
+OPTIONS(mount, {'o', "options", "LIST", "ro, noatime, allow_other, uid=N, ...: see holdfast-mount(8)"},
+        {'f', "foreground", NULL, "stay in the foreground, print what is logged"});
+#endif
 OPTIONS(help, {0, "commands", NULL, "only the names of the commands"},
         {0, "options", NULL, "only the options of the command"});
 
@@ -116,6 +120,10 @@ static const struct command commands[] = {
      command_corrupt, 1, 1, false},
     {"run", "PROGRAM [ARG]...", "run a program that finds these devices", run_options, command_run, 1, -1,
      true},
+#ifdef HOLDFAST_MOUNT
+    {"mount", "VOL DIRECTORY", "make a volume a file system of this machine", mount_options, command_mount, 2,
+     2, false},
+#endif
     {"help", "[COMMAND]", "explain a command", help_options, command_help, 0, 2, false},
     {"version", "", "print the version", no_options, command_version, 0, 0, false},
 };
@@ -240,6 +248,23 @@ static void option_parse_long(struct args *args, const char *text, char ***next)
     option_add(args, row, value);
 }
 
+// "-rf", "-o VALUE", "-oVALUE"
+static void option_parse_letters(struct args *args, const char *letters, char ***next)
+{
+    for (const char *letter = letters; *letter; letter++) {
+        const struct option_row *row = option_of(args->command, NULL, 0, *letter);
+        if (!row->value) {
+            option_add(args, row, NULL);
+            continue;
+        }
+        const char *value = letter[1] ? letter + 1 : *(*next)++;
+        if (!value)
+            usage_error("%s: option -%c needs a value", args->command->name, *letter);
+        option_add(args, row, value);
+        return;
+    }
+}
+
 static void args_parse(struct args *args, const struct command *command, int count, char **words)
 {
     args->command = command;
@@ -256,8 +281,7 @@ static void args_parse(struct args *args, const struct command *command, int cou
         } else if (options && word[0] == '-' && word[1] == '-') {
             option_parse_long(args, word + 2, &next);
         } else if (options && word[0] == '-' && word[1]) {
-            for (const char *letter = word + 1; *letter; letter++)
-                option_add(args, option_of(command, NULL, 0, *letter), NULL);
+            option_parse_letters(args, word + 1, &next);
         } else {
             args->words[args->count++] = word;
             options &= !command->stops_at_word;
@@ -382,8 +406,31 @@ static int command_start(const struct command *command, int count, char **words)
     return out_result();
 }
 
+#ifdef HOLDFAST_MOUNT
+// Called as mount.holdfast or mount.fuse.holdfast, with mount(8)'s exit codes.
+static int mount_helper(int argc, char **argv)
+{
+    enum { MOUNT_USAGE = 1, MOUNT_FAILED = 32 };
+    char **words = memory((size_t)(2 * argc + 5) * sizeof *words);
+    int used, count = mount_helper_words(argc, argv, words), result = 0;
+    if (count < 0) {
+        fprintf(stderr, "usage: %s VOL DIRECTORY [-o OPTIONS]\n", program_invocation_short_name);
+        result = MOUNT_USAGE;
+    } else if (count > 0) {
+        const struct command *command = command_find(words + 1, &used);
+        result = command_start(command, count - 2, words + 2) == RESULT_OK ? 0 : MOUNT_FAILED;
+    }
+    free(words);
+    return result;
+}
+#endif
+
 int main(int argc, char **argv)
 {
+#ifdef HOLDFAST_MOUNT
+    if (strncmp(program_invocation_short_name, "mount.", 6) == 0)
+        return mount_helper(argc, argv);
+#endif
     if (argc < 2) {
         help_print(stderr);
         return RESULT_USAGE;

@@ -190,6 +190,12 @@ char *reparse_posix_target(const union reparse_buffer *buffer, size_t length);
 // Make the open file a symbolic link to a POSIX target ("../a", "/a": from the volume's root).
 nt_status reparse_set_symlink(hf_handle h, const char *target);
 
+// --- mount.c -------------------------------------------------------------------------------------
+
+// What mount(8) says to a helper as words of this program, in room for 2 * count + 4, the first left free:
+// how many; 0: nothing is to be done, -1: not understood.
+int mount_helper_words(int count, char **words, char **out);
+
 // --- commands ------------------------------------------------------------------------------------
 
 command_fn command_format, command_check, command_corrupt, command_run; // image.c
@@ -200,5 +206,6 @@ command_fn command_put, command_get;                                            
 command_fn command_ln, command_reparse_get, command_reparse_set, command_reparse_delete; // reparse.c
 command_fn command_integrity_get, command_integrity_set, command_ioctl;                  // control.c
 command_fn command_media_status, command_media_eject, command_media_load;                // media.c
+command_fn command_mount;                                                                // mount.c
 
 #endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mount's directories. Offsets are the volume's own cookies; the kernel keeps what it has read
+// (FOPEN_CACHE_DIR) until it changes the directory itself, so a second listing asks for nothing.
+#include "tools/mount.h"
+
+#include <errno.h>
+#include <string.h>
+
+void mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct mount *m = mount_of(req);
+    struct mount_file *file = mount_file_new(m, node_of(ino), NULL);
+    if (!file) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    file->directory = true;
+    fi->fh = (uint64_t)(uintptr_t)file;
+    fi->keep_cache = 1;
+    fi->cache_readdir = 1;
+    if (fuse_reply_open(req, fi) == -ENOENT)
+        mount_file_free(m, file);
+}
+
+nt_status mount_directory_handle(struct mount *m, struct mount_file *file)
+{
+    nt_status status = STATUS_SUCCESS;
+    pthread_mutex_lock(&file->opening);
+    if (!file->handle)
+        status = hf_node_open(m->root, file->node, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, &file->handle);
+    pthread_mutex_unlock(&file->opening);
+    return status;
+}
+
+static size_t entry_add(fuse_req_t req, const struct hf_node_entry *entry, bool plus, char *out, size_t room)
+{
+    struct mount *m = mount_of(req);
+    if (!plus) {
+        struct stat st = {.st_ino = entry->attr.id, .st_mode = entry->attr.mode & S_IFMT};
+        return fuse_add_direntry(req, out, room, entry->name, &st, (off_t)entry->cookie);
+    }
+    struct fuse_entry_param e = mount_entry(m, &entry->attr);
+    if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
+        e.ino = 0; // only listed, not looked up
+    return fuse_add_direntry_plus(req, out, room, entry->name, &e, (off_t)entry->cookie);
+}
+
+static size_t entries_add(fuse_req_t req, const unsigned char *entries, bool plus, char *out, size_t room)
+{
+    size_t used = 0;
+    for (;;) {
+        const struct hf_node_entry *entry = (const struct hf_node_entry *)(const void *)entries;
+        size_t size = entry_add(req, entry, plus, out + used, room - used);
+        if (size > room - used)
+            return used;
+        used += size;
+        if (!entry->next)
+            return used;
+        entries += entry->next;
+    }
+}
+
+static void list(fuse_req_t req, size_t size, off_t offset, struct mount_file *file, bool plus)
+{
+    enum { HALF = 1 << 19 };
+    struct mount *m = mount_of(req);
+    char *buffer = thread_buffer(2 * HALF), *out = buffer + HALF;
+    size_t done = 0;
+    if (!buffer) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    size = size < HALF ? size : HALF;
+    // The volume's entries are about as long as those with attributes, and longer than those without.
+    size_t room = plus || size > HALF / 4 ? size : 4 * size;
+    nt_status status = mount_directory_handle(m, file);
+    if (status == STATUS_SUCCESS)
+        status = hf_node_list(file->handle, (uint64_t)offset, plus ? HF_LIST_ATTR : 0, buffer, room, &done);
+    if (status != STATUS_SUCCESS) {
+        reply_status(req, status);
+        return;
+    }
+    size_t used = done ? entries_add(req, (const unsigned char *)buffer, plus, out, size) : 0;
+    fuse_reply_buf(req, out, used);
+}
+
+void mount_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+    (void)ino;
+    list(req, size, offset, file_of(fi), false);
+}
+
+void mount_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+    (void)ino;
+    list(req, size, offset, file_of(fi), true);
+}
+
+void mount_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
+{
+    (void)ino, (void)data_only, (void)fi;
+    reply_status(req, hf_flush(mount_of(req)->root));
+}
