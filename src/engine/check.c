@@ -231,6 +231,13 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     check_stream(c, id, &((const struct raw_inode *)value.p)->data);
 }
 
+static void check_orphan(struct checker *c, struct slice key, struct slice value)
+{
+    if (orphan_look(c->s, key, value) != STATUS_SUCCESS)
+        report_record(c, key.len == 9 + 8 ? get_be64(key.p + 9) : 0,
+                      "what was deleted cannot be taken apart, and its space stays in use");
+}
+
 // Each piece looks for the first one, and the first one for all that it promises.
 static void check_xattr(struct checker *c, u64 id, struct slice key)
 {
@@ -312,8 +319,10 @@ static void check_record(struct checker *c, struct slice key, struct slice value
     case KIND_REPARSE:
     case KIND_UPCASE:
     case KIND_REFS:
-    case KIND_ORPHAN:
     case KIND_TAG:
+        break;
+    case KIND_ORPHAN:
+        check_orphan(c, key, value);
         break;
     default:
         report_record(c, object, "a record of an unknown kind");

@@ -118,13 +118,14 @@ struct store_stats {
 void store_get_stats(struct store *s, struct store_stats *stats);
 
 // Checksum events, in Windows' numbers: 132 corrected, 133 not corrected (data); 130, 131 the same for
-// metadata.
+// metadata. 131 of an object: it was deleted or cut off, and what is left of it cannot be taken apart.
 struct store_event {
     u32 id;
     u64 object;         // the file; 0 for metadata
     u64 offset, length; // of the file; of the device for metadata
 };
 typedef void store_event_fn(void *context, const struct store_event *event);
+// The first ones of before somebody listened are told at once.
 void store_listen(struct store *s, store_event_fn *fn, void *context);
 
 // --- transactions --------------------------------------------------------------------------------

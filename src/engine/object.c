@@ -543,16 +543,85 @@ nt_status orphan_remove(struct txn *t, u64 id)
     return tree_delete(t, &key);
 }
 
+nt_status orphan_remove_tail(struct txn *t, u64 data)
+{
+    struct key key;
+    struct record record;
+    orphan_key(&key, data);
+    nt_status status = tree_find(t->store, &key, TREE_EQUAL, &record);
+    if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && record.len == 0))
+        return STATUS_SUCCESS;
+    TRY(status);
+    return tree_delete(t, &key);
+}
+
+// An entry of the orphan list: a whole object (tail false), or what is left of a stream from first on.
+struct orphan {
+    u64 id, first;
+    bool tail;
+    struct key stream; // empty: of any
+};
+
+static nt_status decode_orphan(struct slice key, struct slice value, struct orphan *o)
+{
+    if (key.len != 9 + 8)
+        return STATUS_DISK_CORRUPT_ERROR;
+    *o = (struct orphan){.id = get_be64(key.p + 9), .tail = value.len > 0};
+    if (!o->tail)
+        return STATUS_SUCCESS;
+    o->stream.len = (u16)(value.len - MIN(value.len, 8u));
+    if (value.len < 8 || (o->stream.len > 0 && o->stream.len < 9) || o->stream.len > KEY_MAX)
+        return STATUS_DISK_CORRUPT_ERROR;
+    o->first = get_le64(value.p);
+    memcpy(o->stream.b, value.p + 8, o->stream.len);
+    return STATUS_SUCCESS;
+}
+
 nt_status orphan_finish(struct store *s, const struct record *record)
 {
-    if (record->key.len != 9 + 8)
-        return STATUS_DISK_CORRUPT_ERROR;
-    u64 id = get_be64(record->key.b + 9);
-    if (record->len == 0)
-        return object_reap(s, id);
-    struct key stream = {.len = (u16)(record->len - MIN((u32)record->len, 8u))};
-    if (record->len < 8 || (stream.len > 0 && stream.len < 9) || stream.len > KEY_MAX)
-        return STATUS_DISK_CORRUPT_ERROR;
-    memcpy(stream.b, record->value + 8, stream.len);
-    return extent_trim(s, id, get_le64(record->value), stream.len > 0 ? &stream : NULL, true);
+    struct orphan o;
+    TRY(decode_orphan(key_slice(&record->key), (struct slice){record->value, record->len}, &o));
+    if (!o.tail)
+        return object_reap(s, o.id);
+    return extent_trim(s, o.id, o.first, o.stream.len > 0 ? &o.stream : NULL, true);
+}
+
+static nt_status look_extents(struct store *s, u64 data, u64 first)
+{
+    for (;;) {
+        struct extent e;
+        nt_status status = extent_find_part(s, data, first, 0, &e);
+        if (status == STATUS_NO_SUCH_FILE)
+            return STATUS_SUCCESS;
+        TRY(status);
+        TRY(space_prefetch(s, e.unit, (u64)e.clusters * s->cluster_units));
+        first = MAX(e.first + e.clusters, first + 1);
+    }
+}
+
+nt_status orphan_look(struct store *s, struct slice key, struct slice value)
+{
+    struct orphan o;
+    struct record record;
+    struct key at;
+    TRY(decode_orphan(key, value, &o));
+    if (o.tail)
+        return look_extents(s, o.id, o.first);
+    key_begin(&at, o.id, 0);
+    for (;; at = record.key) {
+        nt_status status = tree_find(s, &at, TREE_ABOVE, &record);
+        if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && get_be64(record.key.b) != o.id))
+            return look_extents(s, o.id, 0);
+        TRY(status);
+        u32 stream = stream_offset(&record.key);
+        bool owner =
+            key_belongs(&record.key, o.id, KIND_INODE) || key_belongs(&record.key, o.id, KIND_STREAM);
+        if (!owner)
+            continue;
+        if (record.len < stream + sizeof(struct raw_stream))
+            return STATUS_FILE_CORRUPT_ERROR;
+        u64 data = from_le64(((const struct raw_stream *)(record.value + stream))->data);
+        if (data != o.id)
+            TRY(look_extents(s, data, 0));
+    }
 }

@@ -103,6 +103,7 @@ nt_status stream_set_integrity(struct stream *m, u16 algorithm, bool enforcement
 {
     TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
+    TRY(stream_finish_tail(m)); // a conversion would take it along
     struct raw_stream raw = m->raw;
     u32 flags = stream_flags(m) & ~(u32)STREAM_ENFORCEMENT_OFF;
     raw.algorithm = to_le16(algorithm);

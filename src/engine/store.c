@@ -12,14 +12,28 @@ enum { CACHE_DEFAULT = 64 << 20 };
 
 void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length)
 {
-    if (s->event_fn)
-        s->event_fn(s->event_context, &(struct store_event){id, object, offset, length});
+    struct store_event event = {id, object, offset, length};
+    if (s->event_fn) {
+        s->event_fn(s->event_context, &event);
+        return;
+    }
+    SCOPE_LOCK(&s->mutex);
+    if (s->early_count < ARRAY_LEN(s->early))
+        s->early[s->early_count++] = event;
 }
 
 void store_listen(struct store *s, store_event_fn *fn, void *context)
 {
+    struct store_event early[ARRAY_LEN(s->early)];
     s->event_fn = fn;
     s->event_context = context;
+    pthread_mutex_lock(&s->mutex);
+    u32 count = s->early_count;
+    memcpy(early, s->early, count * sizeof early[0]);
+    s->early_count = 0;
+    pthread_mutex_unlock(&s->mutex);
+    for (u32 i = 0; fn && i < count; i++)
+        fn(context, &early[i]);
 }
 
 void store_fail(struct store *s, nt_status status)
@@ -148,18 +162,33 @@ static nt_status load_case_table(struct store *s)
     }
 }
 
+// Damage in what nobody can name any more is no reason to keep the rest from its users: what cannot be
+// finished waits, for a later open or for ever.
+static nt_status leave_orphan(struct store *s, nt_status status, u64 object)
+{
+    bool damage = page_try_other(status) || status == STATUS_FILE_CORRUPT_ERROR;
+    if (!damage || atomic_load(&s->readonly))
+        return status;
+    atomic_store(&s->unfinished, true);
+    store_event(s, 131, object, 0, 0);
+    return STATUS_SUCCESS;
+}
+
 static nt_status reap_orphans(struct store *s)
 {
     struct key key;
     struct record record;
-    for (;;) {
-        key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    for (;; key = record.key) {
         nt_status status = tree_find(s, &key, TREE_ABOVE, &record);
         if (status == STATUS_NO_SUCH_FILE ||
             (status == STATUS_SUCCESS && !key_belongs(&record.key, OBJECT_ORPHANS, KIND_ORPHAN)))
             return STATUS_SUCCESS;
-        TRY(status);
-        TRY(orphan_finish(s, &record));
+        if (status != STATUS_SUCCESS)
+            return leave_orphan(s, status, 0);
+        status = orphan_finish(s, &record);
+        if (status != STATUS_SUCCESS)
+            TRY(leave_orphan(s, status, record.key.len == 9 + 8 ? get_be64(record.key.b + 9) : 0));
     }
 }
 

@@ -309,8 +309,11 @@ struct store {
     u32 settled;               // superblocks that store_open had to write again, for a scrub to report
     _Atomic bool unflushed;    // data was written in place since the last flush
     _Atomic u32 failed;        // nt_status: why the store turned read-only
+    _Atomic bool unfinished;   // work in the orphan list was left there, for damage
     store_event_fn *event_fn;
     void *event_context;
+    struct store_event early[16]; // before anybody listened; under mutex
+    u32 early_count;
     _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
 };
 
@@ -361,6 +364,9 @@ static inline u32 stream_offset(const struct key *key)
 // of any).
 nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream);
 nt_status orphan_remove(struct txn *t, u64 id);
+nt_status orphan_remove_tail(struct txn *t, u64 data); // if there is one
+// What orphan_finish would meet, for the check.
+nt_status orphan_look(struct store *s, struct slice key, struct slice value);
 nt_status orphan_finish(struct store *s,
                         const struct record *record); // what a crash left of a reap or a trim
 
@@ -409,6 +415,7 @@ struct stream {
     pthread_mutex_t writer;
     pthread_rwlock_t lock;
     struct raw_stream raw; // as in the record; under lock
+    bool unfinished;       // clusters behind the end may still be mapped; under writer
 };
 
 static inline u64 stream_size(const struct stream *m)
@@ -443,5 +450,7 @@ void stream_unit_sum(const struct store *s, const u8 *data, u8 *sum);
 u32 stream_sum_size(const struct store *s); // bytes a unit
 // Make sure of zeros from the end up to new_end, in the last cluster. The caller holds writer.
 nt_status stream_clear_tail(struct stream *m, u64 new_end);
+// Take away clusters behind the end that a shrink could not, before the end moves over them.
+nt_status stream_finish_tail(struct stream *m);
 
 #endif

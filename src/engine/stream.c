@@ -34,6 +34,7 @@ nt_status stream_open(struct store *s, u64 id, struct str name, struct stream **
     m->id = id;
     m->key = key;
     m->raw = raw;
+    m->unfinished = atomic_load(&s->unfinished);
     pthread_mutex_init(&m->writer, NULL);
     pthread_rwlock_init(&m->lock, NULL);
     *out = m;
@@ -425,6 +426,29 @@ nt_status stream_clear_tail(struct stream *m, u64 new_end)
     return zero_in_cluster(m, end, MIN(new_end, align_up(end, m->store->cluster)));
 }
 
+// What a trim left in the record.
+static nt_status reload(struct stream *m)
+{
+    struct raw_stream raw;
+    TRY(load(m->store, &m->key, &raw));
+    stream_adopt(m, &raw);
+    return STATUS_SUCCESS;
+}
+
+nt_status stream_finish_tail(struct stream *m)
+{
+    struct store *s = m->store;
+    struct txn *t;
+    if (!m->unfinished)
+        return STATUS_SUCCESS;
+    TRY(extent_trim(s, stream_data(m), (stream_size(m) + s->cluster - 1) / s->cluster, &m->key, false));
+    TRY(reload(m));
+    TRY(txn_begin(s, TXN_FREEING, &t));
+    TRY(txn_end(t, orphan_remove_tail(t, stream_data(m))));
+    m->unfinished = false;
+    return STATUS_SUCCESS;
+}
+
 nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t len, size_t *done)
 {
     u64 end;
@@ -433,6 +457,8 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
         return STATUS_INVALID_PARAMETER;
     TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
+    if (end > stream_size(m))
+        TRY(stream_finish_tail(m));
     TRY(stream_clear_tail(m, offset));
     while (*done < len) {
         u64 at = offset + *done, written;
@@ -446,15 +472,6 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
 }
 
 // --- size, holes ---------------------------------------------------------------------------------
-
-// What a trim left in the record.
-static nt_status reload(struct stream *m)
-{
-    struct raw_stream raw;
-    TRY(load(m->store, &m->key, &raw));
-    stream_adopt(m, &raw);
-    return STATUS_SUCCESS;
-}
 
 // The new end, zeros behind it in a cluster that is cut, and a note for whoever takes away the clusters
 // beyond: one step.
@@ -488,6 +505,9 @@ static nt_status shrink(struct stream *m, u64 size)
     stream_adopt(m, status == STATUS_SUCCESS ? &after : &before);
     TRY(status);
     status = extent_trim(s, stream_data(m), first, &m->key, true);
+    m->unfinished = status != STATUS_SUCCESS;
+    if (m->unfinished)
+        atomic_store(&s->unfinished, true);
     nt_status loaded = reload(m);
     return status != STATUS_SUCCESS ? status : loaded;
 }
@@ -502,6 +522,7 @@ nt_status stream_set_size(struct stream *m, u64 size)
         return shrink(m, size);
     if (size == stream_size(m))
         return STATUS_SUCCESS;
+    TRY(stream_finish_tail(m));
     TRY(stream_clear_tail(m, size));
     struct raw_stream raw = m->raw;
     raw.size = to_le64(size);

@@ -183,8 +183,11 @@ nt_status tree_look(struct store *s, const struct key *key, enum tree_match matc
             }
             // The page may have been replaced meanwhile, and its place reused: only a pointer that is still
             // there on a second walk tells of damage.
-            if (ptr_same(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES)
+            if (ptr_same(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES) {
+                if (page_try_other(status))
+                    store_event(s, 131, 0, failed.addr[0], PAGE_SIZE);
                 return status;
+            }
             failed = w.missing;
             break;
         }

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Damage in what waits in the orphan list: the volume opens for writing, says what it could not take apart,
+// and clusters that could not be cut off never come back as somebody's data, nor take new data with them.
+#include "tests/test.h"
+
+#include "engine/store.h"
+#include "tests/engine/volume.h"
+
+enum { EXTENTS = 1000, CLUSTER = 4096, MIDDLE = EXTENTS };
+
+struct patient {
+    struct volume v;
+    struct stream *m;
+    u64 id;
+    u64 addr[2]; // of the page that is damaged
+    u8 page[PAGE_SIZE];
+    struct store_event events[16];
+    u32 count;
+};
+
+static void on_event(void *context, const struct store_event *event)
+{
+    struct patient *p = context;
+    if (p->count < ARRAY_LEN(p->events))
+        p->events[p->count++] = *event;
+}
+
+static u32 events_of(const struct patient *p, u64 object)
+{
+    u32 n = 0;
+    for (u32 i = 0; i < p->count; i++)
+        n += p->events[i].id == 131 && p->events[i].object == object;
+    return n;
+}
+
+static void write_clusters(struct patient *p, u64 first, u64 step, u32 count, u8 fill)
+{
+    u8 data[CLUSTER];
+    size_t done;
+    memset(data, fill, sizeof data);
+    for (u32 i = 0; i < count; i++)
+        assert_ok(stream_write(p->m, (first + i * step) * CLUSTER, data, sizeof data, &done));
+}
+
+// A file whose extents fill several leaves, and the place of the leaf in their middle.
+static void begin(struct patient *p)
+{
+    struct key key;
+    struct page_trace t;
+    memset(p, 0, sizeof *p);
+    volume_make(&p->v, 32 * MIB, CLUSTER, 2, 0);
+    p->id = volume_create(&p->v, OBJECT_ROOT, "f", false);
+    assert_ok(stream_open(p->v.store, p->id, (struct str){NULL, 0}, &p->m));
+    write_clusters(p, 0, 2, EXTENTS, 0xAA);
+    assert_ok(store_commit(p->v.store));
+    key_begin(&key, p->id, KIND_EXTENT);
+    key_add_u64(&key, MIDDLE);
+    assert_ok(tree_trace(p->v.store, &key, &t));
+    assert_true(t.top > 0);
+    memcpy(p->addr, t.ptr[0].addr, sizeof p->addr);
+    assert_ok(blk_pread(p->v.blk, p->page, sizeof p->page, p->addr[0], NULL));
+}
+
+static void damage(struct patient *p, bool damaged)
+{
+    u8 page[PAGE_SIZE];
+    memcpy(page, p->page, sizeof page);
+    page[5000] ^= damaged;
+    for (int copy = 0; copy < 2; copy++)
+        assert_ok(blk_pwrite(p->v.blk, page, sizeof page, p->addr[copy], NULL));
+    store_purge(p->v.store);
+}
+
+static void reopen(struct patient *p)
+{
+    stream_close(p->m);
+    volume_reopen(&p->v);
+    p->m = NULL;
+}
+
+static void finish(struct patient *p)
+{
+    volume_check(&p->v);
+    stream_close(p->m);
+    volume_free(&p->v);
+}
+
+static bool waits(struct patient *p, u64 id)
+{
+    struct key key;
+    struct record record;
+    key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    key_add_u64(&key, id);
+    return tree_find(p->v.store, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+}
+
+static u64 orphan(struct patient *p, const char *name)
+{
+    struct dirent entry;
+    struct txn *t;
+    struct str n = {name, (u32)strlen(name)};
+    assert_ok(dirent_find(p->v.store, OBJECT_ROOT, n, &entry));
+    assert_ok(txn_begin(p->v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, n));
+    assert_ok(txn_end(t, object_orphan(t, entry.id)));
+    return entry.id;
+}
+
+static void finding(void *context, const struct check_finding *f)
+{
+    struct patient *p = context;
+    p->count += f->kind == CHECK_RECORD && f->object == p->id && strstr(f->text, "taken apart");
+}
+
+static void check_names_it(struct patient *p)
+{
+    struct check_totals totals;
+    struct check_options options = {.finding = finding, .context = p};
+    p->count = 0;
+    assert_status(store_check(p->v.store, &options, &totals), STATUS_DISK_CORRUPT_ERROR);
+    assert_int_equal(p->count, 1);
+}
+
+static void a_damaged_orphan_keeps_nobody_out(void **state)
+{
+    (void)state;
+    struct patient p;
+    begin(&p);
+    volume_create(&p.v, OBJECT_ROOT, "later", false);
+    u64 first = p.id;
+    assert_int_equal(orphan(&p, "f"), first);
+    u64 later = orphan(&p, "later");
+    assert_ok(store_commit(p.v.store));
+    damage(&p, true);
+    for (int round = 0; round < 2; round++) {
+        reopen(&p);
+        assert_true(waits(&p, first));
+        assert_false(waits(&p, later)); // the list goes on behind it
+        p.count = 0;
+        store_listen(p.v.store, on_event, &p);
+        assert_int_equal(events_of(&p, first), 1);
+        assert_true(events_of(&p, 0) > 0); // the page
+        volume_create(&p.v, OBJECT_ROOT, round ? "a" : "b", false);
+        store_listen(p.v.store, NULL, NULL);
+        check_names_it(&p);
+    }
+    // The medium was cleaned: the next open does the work.
+    damage(&p, false);
+    reopen(&p);
+    assert_false(waits(&p, first));
+    finish(&p);
+}
+
+// What was cut off does not come back when the file grows again, nor does the cut repeat itself later.
+static void grow_after_cut(struct patient *p)
+{
+    u8 data[CLUSTER];
+    size_t done;
+    write_clusters(p, 1, 1, 3, 0xBB);
+    write_clusters(p, MIDDLE + 400, 2, 3, 0xCC);
+    reopen(p);
+    assert_ok(stream_open(p->v.store, p->id, (struct str){NULL, 0}, &p->m));
+    for (u64 cluster = 0; cluster < MIDDLE + 400; cluster++) {
+        u8 expected = cluster == 0 ? 0xAA : cluster <= 3 ? 0xBB : 0;
+        assert_ok(stream_read(p->m, cluster * CLUSTER, data, sizeof data, &done));
+        for (u32 i = 0; i < CLUSTER; i++)
+            if (data[i] != expected)
+                fail_msg("cluster %u holds %02x, not %02x", (unsigned)cluster, data[i], expected);
+    }
+    assert_ok(stream_read(p->m, (MIDDLE + 404) * CLUSTER, data, sizeof data, &done));
+    assert_int_equal(data[0], 0xCC);
+    assert_false(waits(p, p->id));
+}
+
+static void growing_is_refused(struct patient *p)
+{
+    u8 data[2 * CLUSTER];
+    size_t done;
+    memset(data, 0xAA, sizeof data);
+    assert_status(stream_write(p->m, CLUSTER, data, CLUSTER, &done), STATUS_DISK_CORRUPT_ERROR);
+    assert_status(stream_write(p->m, 100, data, CLUSTER, &done), STATUS_DISK_CORRUPT_ERROR);
+    assert_status(stream_set_size(p->m, 9000 * CLUSTER), STATUS_DISK_CORRUPT_ERROR);
+    assert_status(stream_set_integrity(p->m, CHECKSUM_TYPE_NONE, false), STATUS_DISK_CORRUPT_ERROR);
+    // What is inside stays usable.
+    assert_ok(stream_write(p->m, 0, data, CLUSTER, &done));
+    assert_ok(stream_read(p->m, 0, data, sizeof data, &done));
+    assert_int_equal(done, CLUSTER);
+}
+
+static void a_cut_that_met_damage(void **state)
+{
+    (void)state;
+    enum { REOPENED = 1, CONVERTED = 2, WAYS = 4 };
+    for (int way = 0; way < WAYS; way++) {
+        struct patient p;
+        begin(&p);
+        damage(&p, true);
+        assert_status(stream_set_size(p.m, CLUSTER), STATUS_DISK_CORRUPT_ERROR);
+        assert_true(waits(&p, p.id));
+        if (way & REOPENED) {
+            reopen(&p);
+            assert_ok(stream_open(p.v.store, p.id, (struct str){NULL, 0}, &p.m));
+        }
+        growing_is_refused(&p);
+        check_names_it(&p);
+        damage(&p, false);
+        if (way & CONVERTED) {
+            assert_ok(stream_set_integrity(p.m, CHECKSUM_TYPE_NONE, false));
+            reopen(&p);
+            assert_ok(stream_open(p.v.store, p.id, (struct str){NULL, 0}, &p.m));
+        }
+        grow_after_cut(&p);
+        finish(&p);
+    }
+}
+
+// Deleted while it waits: it goes as a whole.
+static void a_cut_file_that_is_deleted(void **state)
+{
+    (void)state;
+    struct patient p;
+    u8 data[CLUSTER] = {0};
+    size_t done;
+    begin(&p);
+    damage(&p, true);
+    assert_status(stream_set_size(p.m, CLUSTER), STATUS_DISK_CORRUPT_ERROR);
+    orphan(&p, "f");
+    damage(&p, false);
+    // It is still open: growing does not take it from the list.
+    assert_ok(stream_write(p.m, CLUSTER, data, sizeof data, &done));
+    assert_true(waits(&p, p.id));
+    reopen(&p);
+    assert_false(waits(&p, p.id));
+    finish(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_damaged_orphan_keeps_nobody_out),
+        cmocka_unit_test(a_cut_that_met_damage),
+        cmocka_unit_test(a_cut_file_that_is_deleted),
+    };
+    return cmocka_run_group_tests_name("orphan", tests, NULL, NULL);
+}
