@@ -197,6 +197,31 @@ static void check_stream(struct checker *c, u64 file, const struct raw_stream *r
 
 // --- records -------------------------------------------------------------------------------------
 
+static bool in_tag_index(struct checker *c, u32 tag, u64 id)
+{
+    struct key key;
+    struct record record;
+    tag_key(&key, tag, id);
+    return tree_find(c->s, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+}
+
+static void check_tag(struct checker *c, struct slice key)
+{
+    struct key data;
+    struct record record;
+    u32 tag;
+    u64 id;
+    if (!tag_parse(key, &tag, &id)) {
+        report_record(c, 0, "an entry of the index of tags has the wrong length or place");
+        return;
+    }
+    key_begin(&data, id, KIND_REPARSE);
+    key_add_u64(&data, 0);
+    if (tree_find(c->s, &data, TREE_EQUAL, &record) != STATUS_SUCCESS || record.len < 4 ||
+        get_le32(record.value) != tag)
+        report_record(c, id, "the index of tags names a reparse point that does not exist");
+}
+
 static void check_inode(struct checker *c, u64 id, struct slice value)
 {
     struct link_position position = {0};
@@ -226,6 +251,8 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     bool tagged = status == STATUS_SUCCESS && length >= 4 && get_le32(buffer) == inode.reparse_tag;
     if (inode.reparse_tag != 0 ? !tagged : status != STATUS_NOT_A_REPARSE_POINT)
         report_record(c, id, "reparse data and inode disagree");
+    if (status == STATUS_SUCCESS && length >= 4 && !in_tag_index(c, get_le32(buffer), id))
+        report_record(c, id, "a reparse point is not in the index of tags");
     if (directory)
         return;
     check_stream(c, id, &((const struct raw_inode *)value.p)->data);
@@ -319,7 +346,9 @@ static void check_record(struct checker *c, struct slice key, struct slice value
     case KIND_REPARSE:
     case KIND_UPCASE:
     case KIND_REFS:
+        break;
     case KIND_TAG:
+        check_tag(c, key);
         break;
     case KIND_ORPHAN:
         check_orphan(c, key, value);

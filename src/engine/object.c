@@ -375,12 +375,22 @@ nt_status reparse_get(struct store *s, u64 id, u8 *buffer, u32 size, u32 *length
     }
 }
 
-static void tag_key(struct key *key, u32 tag, u64 id)
+void tag_key(struct key *key, u32 tag, u64 id)
 {
     u8 tag_be[4] = {(u8)(tag >> 24), (u8)(tag >> 16), (u8)(tag >> 8), (u8)tag};
     key_begin(key, OBJECT_TAGS, KIND_TAG);
     key_add(key, tag_be, sizeof tag_be);
     key_add_u64(key, id);
+}
+
+bool tag_parse(struct slice key, u32 *tag, u64 *id)
+{
+    const u8 *b = key.p + 9;
+    if (!key_is_of(key, OBJECT_TAGS, KIND_TAG) || key.len != 9 + 4 + 8)
+        return false;
+    *tag = (u32)b[0] << 24 | (u32)b[1] << 16 | (u32)b[2] << 8 | b[3];
+    *id = get_be64(b + 4);
+    return true;
 }
 
 nt_status reparse_delete(struct txn *t, u64 id)
@@ -427,12 +437,7 @@ nt_status reparse_next(struct store *s, u32 *tag, u64 *id)
     struct record record;
     tag_key(&key, *tag, *id);
     TRY(next_of(s, &key, OBJECT_TAGS, KIND_TAG, &record));
-    if (record.key.len != 9 + 4 + 8)
-        return STATUS_FILE_CORRUPT_ERROR;
-    const u8 *b = record.key.b + 9;
-    *tag = (u32)b[0] << 24 | (u32)b[1] << 16 | (u32)b[2] << 8 | b[3];
-    *id = get_be64(b + 4);
-    return STATUS_SUCCESS;
+    return tag_parse(key_slice(&record.key), tag, id) ? STATUS_SUCCESS : STATUS_FILE_CORRUPT_ERROR;
 }
 
 // --- orphans -------------------------------------------------------------------------------------

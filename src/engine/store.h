@@ -243,6 +243,7 @@ void space_durable(struct store *s); // the commit is durable: what it held is f
 nt_status space_trace(struct store *s, u64 region, struct page_trace *trace); // like tree_trace
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits); // a copy of a region's bitmap, for check.c
 bool space_check(const u8 *data, u32 level);                    // hostile bytes in, yes or no out
+bool space_check_fixed(const struct store *s, u64 addr, const u8 *data); // of a bitmap found at addr
 
 // --- txn.c ---------------------------------------------------------------------------------------
 
@@ -360,6 +361,8 @@ static inline u32 stream_offset(const struct key *key)
 {
     return key->b[8] == KIND_INODE ? (u32)offsetof(struct raw_inode, data) : 0;
 }
+void tag_key(struct key *key, u32 tag, u64 id);
+bool tag_parse(struct slice key, u32 *tag, u64 *id); // false: not a key of the tag index
 // Extents of data from cluster first on are no longer part of the stream in the record with this key (NULL:
 // of any).
 nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream);

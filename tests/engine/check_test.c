@@ -499,6 +499,64 @@ static void reparse_data_that_contradicts_its_inode(void **state)
     done(&s);
 }
 
+static void the_tag_index_and_the_data_that_it_names(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct key key;
+    make(&s);
+    tag_key(&key, 0x42, s.link);
+    struct key odd = key;
+    delete_record(&s, &key);
+    check_one(&s, CHECK_RECORD, s.link, "not in the index of tags");
+    put_record(&s, &key, "", 0);
+    check(&s, STATUS_SUCCESS);
+    // Another tag, a file without one, no file at all.
+    tag_key(&key, 0x43, s.link);
+    put_record(&s, &key, "", 0);
+    check_one(&s, CHECK_RECORD, s.link, "names a reparse point that does not exist");
+    delete_record(&s, &key);
+    tag_key(&key, 0x42, s.plain);
+    put_record(&s, &key, "", 0);
+    check_one(&s, CHECK_RECORD, s.plain, "names a reparse point that does not exist");
+    delete_record(&s, &key);
+    tag_key(&key, 0x42, 77777);
+    put_record(&s, &key, "", 0);
+    check_one(&s, CHECK_RECORD, 77777, "names a reparse point that does not exist");
+    delete_record(&s, &key);
+    odd.len--;
+    put_record(&s, &odd, "", 0);
+    check_one(&s, CHECK_RECORD, 0, "wrong length or place");
+    delete_record(&s, &odd);
+    key_begin(&key, s.link, KIND_TAG);
+    put_record(&s, &key, "", 0);
+    check_one(&s, CHECK_RECORD, 0, "wrong length or place");
+    delete_record(&s, &key);
+    check(&s, STATUS_SUCCESS);
+    done(&s);
+}
+
+// A deleted reparse point, at every step of being taken apart.
+static void a_deleted_reparse_point_is_no_damage(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct txn *t;
+    struct key key;
+    make(&s);
+    assert_ok(txn_begin(s.v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, STR("link")));
+    assert_ok(object_orphan(t, s.link));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+    check(&s, STATUS_SUCCESS);
+    key_begin(&key, s.link, KIND_INODE);
+    delete_record(&s, &key);
+    check(&s, STATUS_SUCCESS);
+    assert_ok(object_reap(s.v.store, s.link));
+    check(&s, STATUS_SUCCESS);
+    done(&s);
+}
+
 static void records_of_unknown_kinds_and_lengths(void **state)
 {
     (void)state;
@@ -633,6 +691,8 @@ int main(void)
         cmocka_unit_test(unfinished_work_is_no_damage),
         cmocka_unit_test(extents_that_overlap_or_make_no_sense),
         cmocka_unit_test(reparse_data_that_contradicts_its_inode),
+        cmocka_unit_test(the_tag_index_and_the_data_that_it_names),
+        cmocka_unit_test(a_deleted_reparse_point_is_no_damage),
         cmocka_unit_test(records_of_unknown_kinds_and_lengths),
         cmocka_unit_test(lost_space),
         cmocka_unit_test(space_in_use_that_is_marked_free),
