@@ -10,6 +10,7 @@
 //   X:\dir\file:stream    Windows: '\' separates, ':' names a stream, reserved characters are refused
 //   X:/dir/file           POSIX: '/' separates, every other byte but NUL is part of a name
 //   \\?\X:\...  \??\X:\...  as the first
+//   /mnt/x/dir/file      a path of Linux in a mount of a volume: as X:/dir/file
 //   \\.\X:               the volume;   \\.\PhysicalDrive0  \\.\CdRom0  \\.\Tape0   a device
 // "." and ".." are folded, except in the \\?\ and \??\ forms, which are taken as they are. A separator at the
 // end asks for a directory. A name relative to a handle is spelled as that handle's own name was, and nothing
@@ -39,6 +40,8 @@ typedef struct hf_handle_ *hf_handle;
 // "file:/path", "dev:/dev/..." or "ram:BYTES"; BYTES may end in K, M or G; N is what the drive takes for one
 // second between retries. Nothing is mounted yet. OBJECT_NAME_COLLISION, SHARING_VIOLATION (image in use),
 // OBJECT_NAME_NOT_FOUND (no image; a removable drive may be empty, so there it is no error).
+// A drive letter with the spec "mount:/mnt/x" is the volume that is mounted there or above: calls go through
+// the mount (holdfast/linux.h), file data through the kernel's cache as with any program (docs/adr/0014).
 HF_API nt_status hf_attach(const char *name, const char *spec);
 // All entries of text, separated by ';': "X:=file:/a.hf;CdRom0=file:/b.iso,removable". NULL:
 // $HOLDFAST_DEVICES, once per process. On failure the earlier entries stay; hf_error_text says which one it
@@ -49,6 +52,12 @@ HF_API nt_status hf_attach_list(const char *text);
 HF_API nt_status hf_detach(const char *name);
 // Names of devices, one after the other, each ended by NUL, an empty one at the end. BUFFER_TOO_SMALL.
 HF_API nt_status hf_list_devices(char *out, size_t size);
+// The mount of a Holdfast volume that a Linux path lies in: where it is mounted, and the path on the volume
+// ("/" for its root). The file need not exist, its directory must. OBJECT_PATH_NOT_FOUND, BUFFER_TOO_SMALL.
+HF_API nt_status hf_mount_of(const char *path, char *point, size_t point_size, char *inside,
+                             size_t inside_size);
+// Where this image or device is mounted. OBJECT_NAME_NOT_FOUND.
+HF_API nt_status hf_mount_with(const char *image, char *point, size_t size);
 
 struct hf_format_options {
     uint32_t cluster; // 4096 (also for 0) or 65536
@@ -74,6 +83,17 @@ struct hf_open_options {
     uint32_t attributes;  // FILE_ATTRIBUTE_* of a new file
     hf_handle root;       // name is relative to this directory; NULL: name is complete
     uint32_t *action;     // FILE_OPENED, FILE_CREATED ...; may be NULL
+    struct hf_stopped
+        *stopped; // not NULL: links are not followed, whoever asked does that (a server's client)
+};
+// What an open with `stopped` met that ended in STOPPED_ON_SYMLINK: offsets into the name's path, after the
+// drive and its separator.
+struct hf_stopped {
+    uint32_t consumed;     // bytes up to the end of the component that is the link
+    uint32_t parent;       // and up to the end of the one before it
+    bool directory;        // the link is on a directory
+    uint32_t length;       // of its reparse buffer
+    unsigned char *buffer; // given: room for MAXIMUM_REPARSE_DATA_BUFFER_SIZE bytes
 };
 #define HF_SHARE_NONE 0x80000000u
 #define HF_SUPERSEDE  0x80000000u
@@ -174,6 +194,9 @@ HF_API nt_status hf_cancel(hf_handle h);
 enum hf_privilege { HF_PRIVILEGE_CREATE_SYMBOLIC_LINK = 1, HF_PRIVILEGE_MANAGE_VOLUME = 2 };
 HF_API uint32_t hf_privileges(void);                 // enabled ones; all at start
 HF_API uint32_t hf_set_privileges(uint32_t enabled); // returns the old set
+// For a server: this thread acts for somebody who holds these at most (all at start). Clears hf_error_text,
+// returns the old limit.
+HF_API uint32_t hf_limit_privileges(uint32_t limit);
 
 // --- whole volumes -------------------------------------------------------------------------------
 

@@ -153,6 +153,7 @@ static nt_status options_check(const struct hf_open_options *options, struct ope
                                                   : options->share;
     open->options = options->options;
     open->attributes = options->attributes;
+    open->stopped = options->stopped;
     if (open->disposition > FILE_OVERWRITE_IF || (open->options & kinds) == kinds ||
         (open->share & ~(u32)(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)))
         return STATUS_INVALID_PARAMETER;
@@ -341,9 +342,19 @@ void handle_close_all(void)
 
 // --- privileges ----------------------------------------------------------------------------------
 
+static _Thread_local u32 privileges_withheld;
+
 uint32_t hf_privileges(void)
 {
-    return atomic_load_explicit(&privileges, memory_order_relaxed);
+    return atomic_load_explicit(&privileges, memory_order_relaxed) & ~privileges_withheld;
+}
+
+uint32_t hf_limit_privileges(uint32_t limit)
+{
+    u32 before = ~privileges_withheld;
+    privileges_withheld = ~limit;
+    status_clear_text();
+    return before;
 }
 
 uint32_t hf_set_privileges(uint32_t enabled)

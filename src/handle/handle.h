@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include <holdfast/holdfast.h>
+#include <holdfast/linux.h>
 
 #include "device/device.h"
 #include "drive/drive.h"
@@ -31,6 +32,8 @@ struct drive_entry {
     u32 users;   // handles, and calls that are under way
     bool busy;   // being detached or formatted: nobody new
     pid_t owner; // the process that attached it: a fork's child must not commit it at its exit
+    char *mount; // where the volume is mounted, of one that came with a path of Linux: it has no name and
+                 // goes with its last user; else NULL
 };
 
 // The device called name ("X:", "CdRom0", case-insensitive), counted until entry_put. OBJECT_PATH_NOT_FOUND
@@ -83,8 +86,9 @@ struct open {
     struct name name;
     struct file_object *related; // NULL: name is complete
     u32 share, disposition, options, attributes;
-    bool target_directory; // open the parent of the last component, which is left in name.path
-    u32 action;            // out: FILE_OPENED ...
+    bool target_directory;      // open the parent of the last component, which is left in name.path
+    struct hf_stopped *stopped; // not NULL: report links, do not follow them
+    u32 action;                 // out: FILE_OPENED ...
 };
 // Fill file (file->access is given) and follow links, which may change open->name. On success file->device is
 // referenced.
@@ -134,6 +138,50 @@ nt_status request_lock(struct handle *handle, const _Atomic bool *cancel, u64 of
                        bool exclusive, bool wait);
 nt_status request_ioctl(struct handle *handle, const _Atomic bool *cancel, u32 code, const void *in,
                         size_t in_length, void *out, size_t out_length, size_t *done);
+
+// --- remote.c: volumes behind a mount ------------------------------------------------------------
+
+struct remote_link {
+    hf_linux_send *send;
+    void (*close)(void *context);
+    void *context;
+    int base;    // the mount's root for openat, or -1: file data goes through the link too
+    char *below; // what of the volume the mount shows ("/sub"); "" for all
+};
+// Turns the path of "mount:PATH" into a link; tests put in their own.
+extern nt_status (*remote_connect)(const char *path, struct remote_link *link);
+// A device that is drive and mounted volume in one. PATH_NOT_FOUND: there is no mount.
+nt_status remote_attach(const char *path, struct device **out);
+bool device_is_remote(const struct device *device);
+
+// --- remote_find.c -------------------------------------------------------------------------------
+
+struct place {
+    char point[4096];  // of the mount
+    char below[4096];  // directory of the volume that it shows, "" for its root
+    char inside[4096]; // the path on the volume, "/dir/file"
+};
+nt_status place_find(const char *path, struct place *place);
+
+// --- remote_lock.c: byte-range locks of a file that the kernel has open ---------------------------
+
+struct range_lock {
+    struct range_lock *next;
+    u64 offset, length;
+    bool exclusive;
+};
+// The locks of one handle, kept by the kernel as locks of its open file: others who lock the same way meet
+// them.
+struct range_locks {
+    pthread_mutex_t mutex;
+    struct range_lock *first;
+};
+nt_status remote_lock(struct range_locks *locks, int fd, u64 offset, u64 length,
+                      bool exclusive);                                              // LOCK_NOT_GRANTED
+nt_status remote_unlock(struct range_locks *locks, int fd, u64 offset, u64 length); // RANGE_NOT_LOCKED
+void remote_unlock_all(struct range_locks *locks, int fd);
+// FILE_LOCK_CONFLICT when a lock is in the way of this read or write.
+nt_status remote_lock_check(struct range_locks *locks, int fd, u64 offset, u64 length, bool write);
 
 // --- async.c -------------------------------------------------------------------------------------
 

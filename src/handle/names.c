@@ -75,7 +75,10 @@ static bool device_name_parse(struct str text, struct device_name *name)
 static struct drive_entry *table_find(const struct device_name *name)
 {
     for (struct drive_entry *e = table; e; e = e->next)
-        if (name->letter ? e->letter == name->letter : e->kind == name->kind && e->number == name->number)
+        if (e->mount)
+            continue;
+        else if (name->letter ? e->letter == name->letter
+                              : e->kind == name->kind && e->number == name->number)
             return e;
     return NULL;
 }
@@ -108,13 +111,20 @@ void entry_get_again(struct drive_entry *entry)
     entry->users++;
 }
 
+static void entry_remove(struct drive_entry *entry);
+
 void entry_put(struct drive_entry *entry)
 {
     if (!entry)
         return;
-    SCOPE_LOCK(&table_mutex);
-    ASSERT(entry->users > 0);
-    entry->users--;
+    {
+        SCOPE_LOCK(&table_mutex);
+        ASSERT(entry->users > 0);
+        if (--entry->users > 0 || !entry->mount)
+            return;
+        entry->busy = true;
+    }
+    entry_remove(entry); // so that a mount that nobody uses can be unmounted
 }
 
 nt_status entry_get_exclusive(struct str name, struct drive_entry **out)
@@ -216,6 +226,8 @@ static nt_status device_make(const struct drive_entry *entry, const char *text, 
     struct spec spec;
     struct blk *blk;
     *out = NULL;
+    if (text && strncmp(text, "mount:", 6) == 0)
+        return entry->letter ? remote_attach(text + 6, out) : STATUS_OBJECT_NAME_INVALID;
     TRY(spec_parse(text, &spec));
     if (entry->kind != DRIVE_DISK)
         spec.blk_flags |= BLK_REMOVABLE;
@@ -282,13 +294,19 @@ static void entry_remove(struct drive_entry *entry)
         fs_set_cache(entry->device, 0);
         dev_release(entry->device);
     }
+    free(entry->mount);
     free(entry);
+}
+
+static void start(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start_once);
 }
 
 nt_status hf_attach(const char *name, const char *spec)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start_once);
+    start();
     struct drive_entry *entry = malloc(sizeof *entry);
     if (!entry)
         return STATUS_NO_MEMORY;
@@ -360,6 +378,8 @@ nt_status entry_dismount(struct drive_entry *entry)
     enum { TURNS = 4 };
     nt_status status = STATUS_SUCCESS;
     struct device *volume;
+    if (device_is_remote(entry->device)) // its owner is the mount
+        return STATUS_SUCCESS;
     for (int turn = 0; turn < TURNS && (volume = mounted_volume(entry->device)) != NULL; turn++) {
         nt_status dismounted = fs_dismount(volume);
         status = status == STATUS_SUCCESS ? dismounted : status;
@@ -398,6 +418,8 @@ nt_status hf_list_devices(char *out, size_t size)
     SCOPE_LOCK(&table_mutex);
     for (struct drive_entry *e = table; e; e = e->next) {
         char name[32];
+        if (e->mount)
+            continue;
         if (e->letter)
             snprintf(name, sizeof name, "%c:", e->letter);
         else
@@ -523,11 +545,67 @@ static nt_status text_check(const char *text, struct str *out)
     return units > NAME_UNITS ? STATUS_OBJECT_NAME_INVALID : STATUS_SUCCESS;
 }
 
+// The volume that is mounted there, under no name; counted.
+static nt_status entry_of_mount(const char *point, struct drive_entry **out)
+{
+    struct device *device;
+    start();
+    {
+        SCOPE_LOCK(&table_mutex);
+        for (*out = table; *out; *out = (*out)->next)
+            if ((*out)->mount && !(*out)->busy && strcmp((*out)->mount, point) == 0) {
+                (*out)->users++;
+                return STATUS_SUCCESS;
+            }
+    }
+    TRY(remote_attach(point, &device));
+    struct drive_entry *entry = malloc(sizeof *entry);
+    char *mount = strdup(point);
+    if (!entry || !mount) {
+        free(entry);
+        free(mount);
+        dev_release(device);
+        return STATUS_NO_MEMORY;
+    }
+    *entry = (struct drive_entry){
+        .kind = DRIVE_DISK, .device = device, .users = 1, .owner = getpid(), .mount = mount};
+    SCOPE_LOCK(&table_mutex);
+    entry->next = table;
+    table = entry;
+    *out = entry;
+    return STATUS_SUCCESS;
+}
+
+static nt_status name_parse_linux(const char *text, struct name *name)
+{
+    SCOPE_FREE struct place *place = malloc(sizeof *place);
+    if (!place)
+        return STATUS_NO_MEMORY;
+    TRY(place_find(text, place));
+    name->separator = '/';
+    TRY(entry_of_mount(place->point, &name->entry));
+    // The path is copied into memory of the name's own: place goes.
+    size_t length = strlen(place->inside) - 1;
+    name->directory = length > 0 && text[strlen(text) - 1] == '/';
+    name->memory = malloc(length + 1);
+    nt_status status = name->memory ? STATUS_SUCCESS : STATUS_NO_MEMORY;
+    if (name->memory) {
+        memcpy(name->memory, place->inside + 1, length);
+        name->path = (struct str){name->memory, (u32)length};
+        status = path_check_lengths(name->path, '/');
+    }
+    if (status != STATUS_SUCCESS)
+        name_free(name);
+    return status;
+}
+
 nt_status name_parse(const char *text, struct name *name)
 {
     struct str rest;
     *name = (struct name){.separator = '\\'};
     TRY(text_check(text, &rest));
+    if (rest.len > 0 && rest.p[0] == '/')
+        return name_parse_linux(text, name);
     bool nt_form = starts_with(rest, "\\\\?\\") || starts_with(rest, "\\??\\");
     bool prefix = nt_form || starts_with(rest, "\\\\.\\");
     struct str device = {rest.p, 2};

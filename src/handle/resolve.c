@@ -324,6 +324,16 @@ static nt_status link_follow(struct open *open, struct irp_reparse *reparse, u32
     return status;
 }
 
+static nt_status link_report(struct hf_stopped *stopped, const struct irp_reparse *reparse)
+{
+    stopped->consumed = reparse->consumed;
+    stopped->parent = reparse->parent;
+    stopped->directory = reparse->directory;
+    stopped->length = reparse->length;
+    memcpy(stopped->buffer, reparse->buffer, reparse->length);
+    return STATUS_STOPPED_ON_SYMLINK;
+}
+
 // The medium is not the one that was mounted when the create was sent.
 static bool medium_changed(nt_status status)
 {
@@ -346,6 +356,8 @@ nt_status open_create(struct open *open, struct file_object *file)
     for (;;) {
         struct irp_reparse reparse = {.buffer = buffer};
         nt_status status = create_once(open, raw, &reparse, file);
+        if (status == STATUS_REPARSE && open->stopped)
+            return link_report(open->stopped, &reparse);
         if (status == STATUS_REPARSE)
             TRY(link_follow(open, &reparse, &budget));
         else if (medium_changed(status) && !open->related && !restarted)

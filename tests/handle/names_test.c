@@ -23,7 +23,9 @@ static void device_names(void **state)
         "\\\\.\\PhysicalDrive00000", "\\\\.\\",       "\\\\?\\Volume{0}\\", "\\??\\UNC\\a\\b"};
     for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
         assert_status(probe(unknown[i], 0), STATUS_OBJECT_NAME_NOT_FOUND);
-    const char *no_device[] = {"", "a", "\\a", "/a", "1:\\a", "::"};
+    // A path of Linux that is in no mount of a volume.
+    assert_status(probe("/a", 0), STATUS_OBJECT_PATH_NOT_FOUND);
+    const char *no_device[] = {"", "a", "\\a", "1:\\a", "::"};
     for (size_t i = 0; i < ARRAY_LEN(no_device); i++)
         assert_status(probe(no_device[i], 0), STATUS_OBJECT_PATH_SYNTAX_BAD);
     assert_status(probe("X:a", 0), STATUS_OBJECT_NAME_INVALID);

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// Windows control codes through the file descriptor of any file or directory in a Holdfast mount. Stands
+// alone: no library, C99 and C++ clean.
+//
+//     uint32_t done, status;
+//     int fd = open("/mnt/x/file", O_RDWR);
+//     int error = hf_linux_ioctl(fd, FSCTL_GET_INTEGRITY_INFORMATION, NULL, 0, &out, sizeof out, &done,
+//     &status);
+//
+// error 0: the volume answered, and status (an NTSTATUS) is its answer; HF_LINUX_NOT_A_MOUNT(error): the file
+// is not in a Holdfast mount. What a code may do depends on how the file was opened (O_RDONLY, O_RDWR), as
+// FILE_READ_DATA and FILE_WRITE_DATA do on Windows; on a directory, which Linux opens for reading only, on
+// whether the caller may write to it.
+//
+// Limits of FUSE. An ioctl carries at most 16,383 bytes each way, which are read and written back as the size
+// in its number says. Larger buffers travel in pieces that the mount keeps with the open file, each set under
+// a number of its own, so that threads and processes may share a descriptor: at most 1 MiB for each
+// direction, 16 sets at a time on an open file, 64 MiB in the whole mount (else
+// STATUS_INSUFFICIENT_RESOURCES). A longer output buffer is used up to 1 MiB. The kernel hands no ioctl to
+// the mount on a descriptor opened with O_PATH, nor on fifos, sockets and device nodes; those are reached by
+// name, through the directory they are in (libholdfast: hf_open). The structures are the same for 32- and
+// 64-bit callers.
+//
+// The rest of this file, from HF_LINUX_HELLO on, is what libholdfast speaks when it opens files in a mount.
+#ifndef HOLDFAST_LINUX_H
+#define HOLDFAST_LINUX_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What the Linux SMB client offers, on files and directories: checksums are enforced again, the algorithm
+// stays.
+#define HF_CIFS_IOC_SET_INTEGRITY 0x0000CF04u // _IO(0xCF, 4)
+
+enum {
+    HF_LINUX_MAGIC = 0x6C614368, // "hCal"
+    HF_LINUX_VERSION = 1,
+    HF_LINUX_MESSAGE_MAX = 16383,   // of one ioctl
+    HF_LINUX_BUFFER_MAX = 1 << 20,  // of one call, in and out each
+    HF_LINUX_TRANSACTIONS_MAX = 16, // of one open file
+    HF_LINUX_STAGED_MAX = 64 << 20  // of one mount
+};
+
+enum hf_linux_op {
+    HF_LINUX_STAGE =
+        1, // a piece of input: transaction (0: a new one, answered), offset, in_length of the whole
+    HF_LINUX_FETCH = 2,   // a piece of output from offset on; the transaction ends with the last one
+    HF_LINUX_DROP = 3,    // forget a transaction
+    HF_LINUX_CONTROL = 4, // code: a control code
+    HF_LINUX_HELLO = 5,
+    HF_LINUX_OPEN = 6,  // in: struct hf_linux_open, path. out: struct hf_linux_opened, path
+    HF_LINUX_CLOSE = 7, // handle
+    HF_LINUX_READ = 8,  // offset
+    HF_LINUX_WRITE = 9, // offset
+    HF_LINUX_FLUSH = 10,
+    HF_LINUX_QUERY = 11,        // code: an information class
+    HF_LINUX_SET = 12,          // code
+    HF_LINUX_QUERY_VOLUME = 13, // code
+    HF_LINUX_SET_LABEL = 14,    // in: the label
+    HF_LINUX_RENAME = 15,       // in: struct hf_linux_target, name
+    HF_LINUX_LINK = 16,         // the same
+    HF_LINUX_LIST = 17,         // code: a directory class; flags; in: pattern
+    HF_LINUX_LOCK = 18,         // offset, extra: length; flags; never waits
+    HF_LINUX_UNLOCK = 19,       // offset, extra
+    HF_LINUX_EVENTS = 20        // offset: the sequence number before; out: struct hf_event[]
+};
+
+enum hf_linux_flags {
+    HF_LINUX_RESTART = 1,  // LIST
+    HF_LINUX_SINGLE = 2,   // LIST
+    HF_LINUX_EXCLUSIVE = 4 // LOCK
+};
+
+// One ioctl's message: this, then `length` bytes of data. Numbers are in the machine's own byte order.
+struct hf_linux_call {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t op;
+    uint32_t status;      // out
+    uint32_t length;      // bytes of data that follow; with an error status: text that says more
+    uint64_t handle;      // of HF_LINUX_OPEN; 0: the descriptor's own file
+    uint64_t transaction; // in: the input was staged under it, out: there is more output to fetch
+    uint32_t in_length;   // of the whole input
+    uint32_t out_length;  // in: room for the whole output, out: its length
+    uint64_t offset;
+    uint64_t extra;
+    uint32_t code;
+    uint32_t flags;
+    uint32_t privileges;  // that the caller has enabled (enum hf_privilege)
+    uint32_t information; // out: what was done by an OPEN, bytes written by a WRITE
+};
+
+// For a header only: no two's complement tricks, just the number of an ioctl whose size is known at run time.
+#define HF_LINUX_IOCTL(size)       _IOC(_IOC_READ | _IOC_WRITE, 0xF5, 1, (size))
+#define HF_LINUX_IS_IOCTL(command) (((command)&0xC000FFFFu) == 0xC000F501u)
+#define HF_LINUX_NOT_A_MOUNT(error) \
+    ((error) == ENOTTY || (error) == EINVAL || (error) == ENOSYS || (error) == EOPNOTSUPP)
+
+// Sends a message of size bytes and brings back the answer in its place; 0 or an errno.
+typedef int hf_linux_send(void *context, void *message, size_t size);
+
+static inline int hf_linux_send_fd(void *context, void *message, size_t size)
+{
+    return ioctl(*(int *)context, (unsigned long)HF_LINUX_IOCTL(size), message) < 0 ? errno : 0;
+}
+
+static inline int hf_linux_send_checked(hf_linux_send *send, void *context, unsigned char *message,
+                                        size_t size)
+{
+    struct hf_linux_call call;
+    int error = send(context, message, size);
+    if (error)
+        return error;
+    memcpy(&call, message, sizeof call);
+    if (call.magic != HF_LINUX_MAGIC || call.length > size - sizeof call)
+        return EPROTO;
+    return 0;
+}
+
+// Carries one call with buffers of any length. call->op, handle, offset ... say what; call->in_length and
+// out_length are those of in and out. On return they are what was answered, out_length the bytes that are in
+// out; text (of text_size bytes, may be NULL) says more about an error status. 0 or an errno.
+static inline int hf_linux_exchange(hf_linux_send *send, void *context, struct hf_linux_call *call,
+                                    const void *in, void *out, char *text, size_t text_size)
+{
+    unsigned char message[HF_LINUX_MESSAGE_MAX];
+    const size_t head = sizeof *call, room = sizeof message - head;
+    struct hf_linux_call piece;
+    uint32_t in_length = call->in_length, out_length = call->out_length, at = 0, n;
+    uint64_t transaction = 0;
+    int error;
+    call->magic = HF_LINUX_MAGIC;
+    call->version = HF_LINUX_VERSION;
+    call->status = 0;
+    if (text && text_size)
+        text[0] = 0;
+    while (in_length > room && at < in_length) {
+        n = in_length - at < room ? in_length - at : (uint32_t)room;
+        memset(&piece, 0, sizeof piece);
+        piece.magic = HF_LINUX_MAGIC;
+        piece.version = HF_LINUX_VERSION;
+        piece.op = HF_LINUX_STAGE;
+        piece.transaction = transaction;
+        piece.in_length = in_length;
+        piece.offset = at;
+        piece.length = n;
+        memcpy(message, &piece, head);
+        memcpy(message + head, (const unsigned char *)in + at, n);
+        error = hf_linux_send_checked(send, context, message, head + n);
+        if (error)
+            return error;
+        memcpy(&piece, message, head);
+        if (piece.status != 0) {
+            call->status = piece.status;
+            call->length = call->out_length = 0;
+            return 0;
+        }
+        transaction = piece.transaction;
+        at += n;
+    }
+    call->transaction = transaction;
+    call->length = transaction ? 0 : in_length;
+    memcpy(message, call, head);
+    if (call->length)
+        memcpy(message + head, in, call->length);
+    // Room for a text too.
+    n = out_length < room ? out_length : (uint32_t)room;
+    n = n < call->length ? call->length : n;
+    n = n < 512 ? 512 : n;
+    error = hf_linux_send_checked(send, context, message, head + n);
+    if (error)
+        return error;
+    memcpy(call, message, head);
+    if (call->status >= 0xC0000000u) {
+        n = call->length < text_size ? call->length : (uint32_t)(text_size ? text_size - 1 : 0);
+        if (text && text_size) {
+            memcpy(text, message + head, n);
+            text[n] = 0;
+        }
+        call->out_length = 0;
+        return 0;
+    }
+    if (call->out_length > out_length || call->length > call->out_length)
+        return EPROTO;
+    if (call->length)
+        memcpy(out, message + head, call->length);
+    for (at = call->length; call->transaction && at < call->out_length; at += n) {
+        n = call->out_length - at < room ? call->out_length - at : (uint32_t)room;
+        memset(&piece, 0, sizeof piece);
+        piece.magic = HF_LINUX_MAGIC;
+        piece.version = HF_LINUX_VERSION;
+        piece.op = HF_LINUX_FETCH;
+        piece.transaction = call->transaction;
+        piece.offset = at;
+        piece.out_length = n;
+        memcpy(message, &piece, head);
+        error = hf_linux_send_checked(send, context, message, head + n);
+        if (error)
+            return error;
+        memcpy(&piece, message, head);
+        if (piece.status != 0 || piece.length != n)
+            return EPROTO;
+        memcpy((unsigned char *)out + at, message + head, n);
+    }
+    return 0;
+}
+
+// Sends a control code. 0: *status is the answer and *done bytes of out are valid (also with a warning such
+// as STATUS_BUFFER_OVERFLOW); else an errno. in and out may be the same memory.
+static inline int hf_linux_ioctl(int fd, uint32_t code, const void *in, uint32_t in_length, void *out,
+                                 uint32_t out_length, uint32_t *done, uint32_t *status)
+{
+    struct hf_linux_call call;
+    int error;
+    memset(&call, 0, sizeof call);
+    call.op = HF_LINUX_CONTROL;
+    call.code = code;
+    call.in_length = in_length;
+    call.out_length = out_length;
+    call.privileges = ~0u;
+    *done = 0;
+    error = hf_linux_exchange(hf_linux_send_fd, &fd, &call, in, out, NULL, 0);
+    *status = call.status;
+    if (!error)
+        *done = call.out_length;
+    return error;
+}
+
+// --- what libholdfast speaks ---------------------------------------------------------------------
+
+struct hf_linux_hello {
+    uint64_t node;       // the descriptor's file
+    uint32_t privileged; // the caller may do everything
+    uint32_t readonly;
+};
+
+enum hf_linux_open_flags {
+    HF_LINUX_OPEN_VOLUME = 1,  // the volume itself, no path
+    HF_LINUX_OPEN_WINDOWS = 2, // the path's separator is '\', and ':' names a stream
+    HF_LINUX_OPEN_PARENT = 4,  // open the directory of the last component
+    HF_LINUX_OPEN_PATH = 8     // answer the path on the volume
+};
+struct hf_linux_open {
+    uint64_t related; // the path is relative to this handle; 0: to the volume's root
+    uint32_t flags;
+    uint32_t access, share, disposition, options, attributes; // as the create request has them
+};
+struct hf_linux_opened {
+    uint64_t handle;
+    uint64_t node;
+    uint32_t attributes;
+    uint32_t reparse_tag;
+};
+// In place of that with STATUS_STOPPED_ON_SYMLINK: a link that is to be followed by whoever asked; its
+// reparse buffer follows.
+struct hf_linux_stopped {
+    uint32_t consumed, parent; // bytes of the path up to the link's end, and up to its directory's
+    uint32_t directory;
+    uint32_t length;
+};
+struct hf_linux_target {
+    uint64_t directory; // a handle: where the new name goes
+    uint32_t replace;
+    uint32_t reserved;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
