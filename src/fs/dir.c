@@ -292,5 +292,6 @@ nt_status fs_directory_control(struct vcb *vcb, struct irp *irp)
     TRY(begin(ccb, irp, &l, &first));
     nt_status status = fill(&l, c, irp);
     end(ccb, &l);
+    fcb_mark_read(ccb->scb->fcb, ccb);
     return status == STATUS_NO_MORE_FILES && first ? STATUS_NO_SUCH_FILE : status;
 }

@@ -323,6 +323,12 @@ nt_status fcb_verify(struct fcb *fcb)
     return status;
 }
 
+// A read is noted when the time of the last one is not after the last change, or a day old (Linux' relatime).
+static u64 fresh_until(const struct inode *inode)
+{
+    return inode->accessed > MAX(inode->written, inode->changed) ? inode->accessed + FCB_FRESH : 0;
+}
+
 void fcb_settle(struct fcb *fcb)
 {
     struct inode *inode = &fcb->inode;
@@ -344,6 +350,7 @@ void fcb_settle(struct fcb *fcb)
         inode->enforcement_off = news->stream.enforcement_off;
     }
     *news = (struct fcb_news){0};
+    atomic_store(&fcb->fresh_until, fresh_until(inode));
 }
 
 void fcb_lock(struct fcb *fcb)
@@ -388,6 +395,10 @@ void fcb_touch(struct fcb *fcb, const struct ccb *ccb, u32 marks)
     SCOPE_LOCK(&fcb->news_mutex);
     if (marks & TIME_ACCESSED && !ccb->user_set_accessed)
         fcb->news.accessed = now;
+    if (marks & TIME_ACCESSED)
+        atomic_store(&fcb->fresh_until, now + FCB_FRESH);
+    if (marks & (TIME_WRITTEN | TIME_CHANGED))
+        atomic_store(&fcb->fresh_until, 0);
     if (marks & TIME_WRITTEN && !ccb->user_set_written)
         fcb->news.written = now;
     if (marks & TIME_CHANGED && !ccb->user_set_changed)

@@ -4,40 +4,40 @@
 // calls into the device floor's verify or mount must not hold vcb.lock: the verify itself takes it exclusive.
 #include "fs/fs.h"
 
-enum { CACHE_SETTINGS = 64, VERIFY_TURNS = 16 };
+enum { SETTINGS = 64, VERIFY_TURNS = 16 };
 
 static struct {
     pthread_mutex_t mutex;
     struct vcb *vcbs;
     struct {
         struct device *real;
-        size_t bytes;
-    } caches[CACHE_SETTINGS];
+        struct fs_options options;
+    } settings[SETTINGS];
 } volumes = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-void fs_set_cache(struct device *real, size_t bytes)
+void fs_set_options(struct device *real, const struct fs_options *options)
 {
     SCOPE_LOCK(&volumes.mutex);
-    size_t free_slot = CACHE_SETTINGS;
-    for (size_t i = 0; i < CACHE_SETTINGS; i++) {
-        if (volumes.caches[i].real == real)
-            volumes.caches[i].real = NULL;
-        if (!volumes.caches[i].real)
+    size_t free_slot = SETTINGS;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (volumes.settings[i].real == real)
+            volumes.settings[i].real = NULL;
+        if (!volumes.settings[i].real)
             free_slot = i;
     }
-    if (!bytes || free_slot == CACHE_SETTINGS)
+    if (!options || free_slot == SETTINGS)
         return;
-    volumes.caches[free_slot].real = real;
-    volumes.caches[free_slot].bytes = bytes;
+    volumes.settings[free_slot].real = real;
+    volumes.settings[free_slot].options = *options;
 }
 
-static size_t cache_of(const struct device *real)
+static struct fs_options options_of(const struct device *real)
 {
     SCOPE_LOCK(&volumes.mutex);
-    for (size_t i = 0; i < CACHE_SETTINGS; i++)
-        if (volumes.caches[i].real == real)
-            return volumes.caches[i].bytes;
-    return 0;
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (volumes.settings[i].real == real)
+            return volumes.settings[i].options;
+    return (struct fs_options){0};
 }
 
 // --- life of a vcb -------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ static void take_vpb(struct vcb *vcb)
 static nt_status vcb_open_store(struct vcb *vcb, struct blk *blk)
 {
     u32 flags = vcb->real->characteristics & DEVICE_READ_ONLY ? STORE_READONLY : 0;
-    TRY(store_open(blk, flags, vcb->cache_bytes, &vcb->store));
+    TRY(store_open(blk, flags, vcb->asked.cache_bytes, &vcb->store));
     dev_blk_override(blk, false);
     blk_close(vcb->blk);
     vcb->blk = blk;
@@ -117,7 +117,7 @@ static nt_status vcb_mount(struct device *real, struct blk *blk)
     struct device *device;
     TRY(dev_new(&fs_driver, real->name, real->type, sizeof(struct vcb), &device));
     struct vcb *vcb = device->extension;
-    *vcb = (struct vcb){.device = device, .real = real, .cache_bytes = cache_of(real), .epoch = 1};
+    *vcb = (struct vcb){.device = device, .real = real, .asked = options_of(real), .epoch = 1};
     dev_reference(real);
     device->lower = real;
     device->number = real->number;

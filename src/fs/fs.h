@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file-system driver: its structures, its locks, and what its files offer one another. The handle floor
-// uses only fs_register, fs_set_cache and IRPs.
+// uses only fs_register, fs_set_options and IRPs.
 //
 //   vcb (one mounted volume) --- store (engine)
 //    |  fcb table, by object id
@@ -28,6 +28,8 @@
 #ifndef FS_FS_H
 #define FS_FS_H
 
+#include <stdatomic.h>
+
 #include <holdfast/ntfile.h>
 #include <holdfast/winioctl.h>
 
@@ -37,8 +39,12 @@
 extern const struct driver fs_driver;
 void fs_register(void); // once per process
 
-// Data cache size for volumes mounted from now on (0: the engine's default); set by attach before the mount.
-void fs_set_cache(struct device *real, size_t bytes);
+// For volumes mounted from now on; set by attach before the mount, all zero (NULL) when it is over.
+struct fs_options {
+    size_t cache_bytes; // of metadata; 0: the engine's default
+    bool relatime;      // note reads in LastAccessTime, as Linux does with this option
+};
+void fs_set_options(struct device *real, const struct fs_options *options);
 // FSCTL_DISMOUNT_VOLUME without a handle, for detach and process exit: also when the medium cannot be asked
 // any more.
 nt_status fs_dismount(struct device *volume);
@@ -46,6 +52,7 @@ nt_status fs_dismount(struct device *volume);
 enum vcb_state { VCB_MOUNTED, VCB_NOT_MOUNTED, VCB_DISMOUNTED };
 
 enum { FCB_BUCKETS = 1024 };
+#define FCB_FRESH (24 * 3600 * 10000000ull) // a day, as times are counted
 
 struct given; // node_list.c
 
@@ -69,7 +76,7 @@ struct vcb {
     pthread_mutex_t table;
     struct fcb *buckets[FCB_BUCKETS];
     u32 gone[FCB_BUCKETS]; // fcbs that left the bucket: who read an inode meanwhile reads it again
-    size_t cache_bytes;
+    struct fs_options asked;
 };
 
 // What those leave who come without fcb.lock (writers of data, the closer of a stream) for the next one who
@@ -89,11 +96,12 @@ struct fcb {
     bool directory;             // never changes, so it may be asked without a lock
     pthread_mutex_t news_mutex; // a leaf
     struct fcb_news news;
-    pthread_rwlock_t lock; // exclusive: by fcb_lock or SCOPE_FCB
-    struct inode inode;    // our copy; written back by fcb_save and at the last cleanup
-    bool dirty;            // times or attributes to be written at cleanup or flush
-    bool archive_later;    // set by SET_REPARSE_POINT: ARCHIVE appears when the handle is closed
-                           // (spec/reparse.md 8.13)
+    _Atomic u64 fresh_until; // reads before this time need not be noted; changes under news_mutex
+    pthread_rwlock_t lock;   // exclusive: by fcb_lock or SCOPE_FCB
+    struct inode inode;      // our copy; written back by fcb_save and at the last cleanup
+    bool dirty;              // times or attributes to be written at cleanup or flush
+    bool archive_later;      // set by SET_REPARSE_POINT: ARCHIVE appears when the handle is closed
+                             // (spec/reparse.md 8.13)
     bool delete_pending;
     struct ccb *doomed; // a copy of the handle that asked for the deletion: its name is the one that goes
     bool deleted;       // has no name any more; reaped when the last handle goes

@@ -13,6 +13,10 @@ bool vcb_is_readonly(struct vcb *vcb);
 // The file's data changed through this handle: times, and ARCHIVE. Written at cleanup or flush.
 void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb);
 
+// Something was read through this handle: LastAccessTime, if the volume was attached so and it is due.
+// Written like the other times. Without any lock of the caller's.
+void fcb_mark_read(struct fcb *fcb, const struct ccb *ccb);
+
 static inline bool fcb_is_directory(const struct fcb *fcb)
 {
     return fcb->directory;

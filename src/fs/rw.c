@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Read, write and flush. Data moves under the stream's own locks; neither the fcb's lock nor any allocation
 // is on this path. Reading leaves LastAccessTime alone, as Windows does by default: it would turn every read
-// into a write.
+// into a write. With the device option atime=relatime some reads are noted, which takes a comparison else.
 #include <stdio.h>
 
 #include "fs/request.h"
@@ -18,6 +18,15 @@ bool vcb_is_readonly(struct vcb *vcb)
 void fcb_mark_written(struct fcb *fcb, const struct ccb *ccb)
 {
     fcb_touch(fcb, ccb, TIME_WRITTEN | TIME_CHANGED | MARK_ARCHIVE);
+}
+
+void fcb_mark_read(struct fcb *fcb, const struct ccb *ccb)
+{
+    if (!fcb->vcb->asked.relatime ||
+        time_now() < atomic_load_explicit(&fcb->fresh_until, memory_order_relaxed))
+        return;
+    if (!vcb_is_readonly(fcb->vcb))
+        fcb_touch(fcb, ccb, TIME_ACCESSED);
 }
 
 nt_status file_explain(struct vcb *vcb, const struct ccb *ccb, u64 offset, u64 length, nt_status status)
@@ -67,6 +76,8 @@ nt_status fs_read(struct vcb *vcb, struct irp *irp)
     size_t done = 0;
     nt_status status = stream_read(scb->stream, offset, irp->p.read.data, length, &done);
     irp->information = done;
+    if (done)
+        fcb_mark_read(scb->fcb, ccb);
     return file_explain(vcb, ccb, offset, length, status);
 }
 

@@ -51,7 +51,7 @@ nt_status entry_dismount(struct drive_entry *entry);
 struct spec {
     char backend[4096];
     u32 blk_flags; // enum blk_flags
-    bool classpnp;
+    bool classpnp, relatime;
     u64 cache_bytes;
     u64 retry_ms;
 };

@@ -158,6 +158,8 @@ static nt_status spec_option(const char *text, struct spec *spec, bool *known)
         spec->blk_flags |= BLK_READONLY;
     else if (strcmp(text, "compat=classpnp") == 0)
         spec->classpnp = true;
+    else if (strcmp(text, "atime=relatime") == 0)
+        spec->relatime = true;
     else if (strncmp(text, "cache=", 6) == 0)
         return text_size(text + 6, &spec->cache_bytes) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
     else if (strncmp(text, "retry-ms=", 9) == 0)
@@ -248,8 +250,8 @@ static nt_status device_make(const struct drive_entry *entry, const char *text, 
     status = drive_attach(blk, &options, out);
     if (status != STATUS_SUCCESS)
         blk_close(blk);
-    else if (spec.cache_bytes)
-        fs_set_cache(*out, (size_t)spec.cache_bytes);
+    else if (spec.cache_bytes || spec.relatime)
+        fs_set_options(*out, &(struct fs_options){(size_t)spec.cache_bytes, spec.relatime});
     return status;
 }
 
@@ -291,7 +293,7 @@ static void entry_remove(struct drive_entry *entry)
         *at = entry->next;
     }
     if (entry->device) {
-        fs_set_cache(entry->device, 0);
+        fs_set_options(entry->device, NULL);
         dev_release(entry->device);
     }
     free(entry->mount);

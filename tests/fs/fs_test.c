@@ -54,14 +54,14 @@ static void cache_setting_reaches_the_volume(void **state)
 {
     (void)state;
     struct file_object f;
-    fs_set_cache(v.drive, 2 << 20);
+    fs_set_options(v.drive, &(struct fs_options){.cache_bytes = 2 << 20});
     assert_ok(volume_open(&v, &f, NULL, FILE_READ_DATA, FILE_OPEN, 0));
     assert_ok(control(&f, FSCTL_DISMOUNT_VOLUME));
     assert_ok(volume_close(&f));
     assert_ok(volume_open(&v, &f, "", FILE_READ_DATA, FILE_OPEN, 0));
-    assert_int_equal(((struct vcb *)f.device->extension)->cache_bytes, 2 << 20);
+    assert_int_equal(((struct vcb *)f.device->extension)->asked.cache_bytes, 2 << 20);
     assert_ok(volume_close(&f));
-    fs_set_cache(v.drive, 0);
+    fs_set_options(v.drive, NULL);
 }
 
 static void device_control_wants_a_volume_handle(void **state)

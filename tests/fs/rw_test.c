@@ -296,6 +296,91 @@ static void a_read_only_volume_takes_no_writes(void **state)
     unlink(path);
 }
 
+// Mount again with these options; NULL: without any.
+static void mount_with(const struct fs_options *options)
+{
+    struct file_object disk;
+    fs_set_options(v.drive, options);
+    assert_ok(volume_open(&v, &disk, NULL, FILE_READ_DATA, FILE_OPEN, 0));
+    assert_ok(volume_fsctl(&disk, FSCTL_DISMOUNT_VOLUME, NULL, 0, NULL, 0, NULL));
+    assert_ok(volume_close(&disk));
+}
+
+static void set_times(i64 accessed, i64 written)
+{
+    struct file_object f;
+    FILE_BASIC_INFORMATION basic = {
+        .CreationTime = 1, .LastAccessTime = accessed, .LastWriteTime = written, .ChangeTime = written};
+    open_file(&f, FILE_WRITE_ATTRIBUTES);
+    assert_ok(volume_set(&f, FileBasicInformation, &basic, sizeof basic));
+    assert_ok(volume_close(&f));
+}
+
+static i64 accessed_now(struct file_object *f)
+{
+    FILE_BASIC_INFORMATION basic;
+    assert_ok(volume_query(f, FileBasicInformation, &basic, sizeof basic, NULL));
+    return basic.LastAccessTime;
+}
+
+static bool read_is_noted(struct file_object *f)
+{
+    char byte;
+    i64 before = accessed_now(f);
+    assert_ok(volume_read(f, 0, &byte, 1, NULL));
+    return accessed_now(f) != before;
+}
+
+static void reads_are_noted_when_asked(void **state)
+{
+    (void)state;
+    const i64 hour = 3600ll * 10000000;
+    struct file_object f;
+    struct fs_options relatime = {.relatime = true};
+    i64 now = (i64)time_now();
+    set_times(now - 30 * hour, now - 20 * hour);
+    open_file(&f, READ_WRITE);
+    assert_false(read_is_noted(&f));
+    assert_ok(volume_close(&f));
+    mount_with(&relatime);
+    open_file(&f, READ_WRITE);
+    assert_true(read_is_noted(&f)); // the last was before the last change
+    assert_false(read_is_noted(&f));
+    assert_ok(volume_close(&f));
+    mount_with(&relatime);
+    open_file(&f, READ_WRITE);
+    assert_true(accessed_now(&f) >= now); // it was kept
+    assert_false(read_is_noted(&f));
+    assert_ok(volume_write(&f, 0, "x", 1));
+    assert_true(read_is_noted(&f));
+    assert_false(read_is_noted(&f));
+    set_times(now - 25 * hour, now - 26 * hour); // a day old
+    assert_true(read_is_noted(&f));
+    set_times(now - 23 * hour, now - 26 * hour);
+    assert_false(read_is_noted(&f));
+    set_times(now - 23 * hour, now - 23 * hour);
+    assert_true(read_is_noted(&f));
+    set_times(now + 48 * hour, now - 23 * hour); // what somebody said of the future stands
+    assert_false(read_is_noted(&f));
+    // A handle that set the time keeps it.
+    FILE_BASIC_INFORMATION basic = {.LastAccessTime = now - 50 * hour};
+    assert_ok(volume_set(&f, FileBasicInformation, &basic, sizeof basic));
+    assert_false(read_is_noted(&f));
+    assert_ok(volume_close(&f));
+    // Listings too.
+    struct file_object root;
+    u8 list[1024];
+    assert_ok(volume_open(&v, &root, "", FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, FILE_OPEN, 0));
+    i64 before = accessed_now(&root);
+    assert_ok(volume_list(&root, FileDirectoryInformation, NULL, true, false, list, sizeof list, NULL));
+    assert_true(accessed_now(&root) > before);
+    before = accessed_now(&root);
+    assert_ok(volume_list(&root, FileDirectoryInformation, NULL, true, false, list, sizeof list, NULL));
+    assert_int_equal(accessed_now(&root), before);
+    assert_ok(volume_close(&root));
+    mount_with(NULL);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -311,6 +396,7 @@ int main(void)
         CASE(write_through_and_flush_commit),
         CASE(lost_data_is_reported_once),
         CASE(the_volume_handle_reads_the_medium),
+        CASE(reads_are_noted_when_asked),
         cmocka_unit_test(a_rotten_byte_fails_the_read_and_names_the_file),
         cmocka_unit_test(a_read_only_volume_takes_no_writes),
     };

@@ -85,10 +85,12 @@ static void specs(void **state)
 {
     (void)state;
     struct spec spec;
-    assert_ok(spec_parse("file:/a,b/c.hf,readonly,removable,compat=classpnp,cache=64M,retry-ms=5", &spec));
+    assert_ok(spec_parse(
+        "file:/a,b/c.hf,readonly,removable,compat=classpnp,atime=relatime,cache=64M,retry-ms=5", &spec));
     assert_string_equal(spec.backend, "file:/a,b/c.hf");
     assert_int_equal(spec.blk_flags, BLK_READONLY | BLK_REMOVABLE);
     assert_true(spec.classpnp);
+    assert_true(spec.relatime);
     assert_int_equal(spec.cache_bytes, 64 * MIB);
     assert_int_equal(spec.retry_ms, 5);
     const char *bad[] = {"",
