@@ -185,6 +185,8 @@ nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum 
                 memcmp(h->volume, s->uuid, sizeof h->volume) == 0;
     if (good)
         good = kind == PAGE_TREE ? node_check(data, level) : space_check(data, level);
+    if (good && kind == PAGE_SPACE && level == 0)
+        good = space_check_fixed(s, ptr->addr[0], data);
     return good ? STATUS_SUCCESS : STATUS_DISK_CORRUPT_ERROR;
 }
 

@@ -117,6 +117,24 @@ bool space_check(const u8 *data, u32 level)
     return true;
 }
 
+static bool all_used(const u8 *bits, u64 from, u64 count)
+{
+    for (u64 i = from; i < from + count; i++)
+        if (!(bits[i / 8] >> i % 8 & 1))
+            return false;
+    return true;
+}
+
+// What a bitmap may never give away: fixed places, their second copies, and what lies beyond the volume.
+bool space_check_fixed(const struct store *s, u64 addr, const u8 *data)
+{
+    const u8 *bits = data + BITMAP;
+    u64 region = addr / s->unit / SPACE_LEAF_UNITS;
+    u64 fixed = space_fixed_units(s, region), units = space_region_units(s, region);
+    return all_used(bits, 0, fixed) && (s->copies == 1 || all_used(bits, s->mirror_gap / s->unit, fixed)) &&
+           all_used(bits, units, SPACE_LEAF_UNITS - units);
+}
+
 static u64 word(const struct page *leaf, u32 w)
 {
     return get_le64(leaf->data + BITMAP + 8 * w);

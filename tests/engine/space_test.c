@@ -497,6 +497,29 @@ static void a_page_of_the_map_is_checked(void **state)
     assert_false(space_check(data, 1));
 }
 
+// A map that gives fixed places away would let the store write over its own map and superblocks.
+static void a_bitmap_keeps_the_fixed_places(void **state)
+{
+    (void)state;
+    static u8 data[PAGE_SIZE];
+    struct store s = {.copies = 2, .unit = 4096, .units = 4096, .mirror_gap = 1024 * 4096ull};
+    s.space.regions = 1;
+    u64 fixed = space_fixed_units(&s, 0);
+    u8 *bits = data + sizeof(struct raw_page);
+    memset(bits, 0xff, PAGE_SIZE - sizeof(struct raw_page));
+    assert_true(space_check_fixed(&s, SUPER_AREA, data));
+    const u64 never[] = {0, fixed - 1, 1024, 1024 + fixed - 1, 4096, SPACE_LEAF_UNITS - 1};
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        bits[never[i] / 8] ^= (u8)(1 << never[i] % 8);
+        assert_false(space_check_fixed(&s, SUPER_AREA, data));
+        bits[never[i] / 8] ^= (u8)(1 << never[i] % 8);
+    }
+    const u64 allowed[] = {fixed, 1023, 1024 + fixed, 4095};
+    for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
+        bits[allowed[i] / 8] ^= (u8)(1 << allowed[i] % 8);
+    assert_true(space_check_fixed(&s, SUPER_AREA, data));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +534,7 @@ int main(void)
         cmocka_unit_test(a_volume_in_splinters),
         cmocka_unit_test(space_outside_the_volume_is_refused),
         cmocka_unit_test(a_page_of_the_map_is_checked),
+        cmocka_unit_test(a_bitmap_keeps_the_fixed_places),
     };
     return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }
