@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a volume was, step by step: the model that a volume is compared with after a power cut. Its state is a
-// set of facts (a name, a stream, reparse data); each keeps all its versions, so that the state at any step
-// can be asked for later.
+// set of facts (a name, a stream, an owner ...); each keeps all its versions, so that the state at any step can
+// be asked for later.
 #ifndef TESTS_CRASH_HISTORY_H
 #define TESTS_CRASH_HISTORY_H
 
@@ -11,6 +11,8 @@ enum fact_kind {
     FACT_NAME,    // path -> the object's id (data: 8 bytes, and one: is it a directory)
     FACT_STREAM,  // id and stream name -> content; flags: the checksum algorithm
     FACT_REPARSE, // id -> the buffer
+    FACT_OWNER,   // id -> mode, owner, device, nanoseconds
+    FACT_XATTR,   // id and name -> the value
 };
 
 enum { FACT_KEY = 96 };

@@ -7,7 +7,7 @@
 
 #include "base/sum.h"
 
-enum { DIRECTORY_BYTE = 8, NAME_FACT = 9, BUFFER = 1 << 20 };
+enum { DIRECTORY_BYTE = 8, NAME_FACT = 9, OWNER_FACT = 20, BUFFER = 1 << 20 };
 
 static u8 buffer[BUFFER];
 
@@ -153,18 +153,18 @@ static void forget_object(struct work *w, u64 id)
     snprintf(whole, sizeof whole, "%llu", (unsigned long long)id);
     for (u32 i = 0; i < w->history.fact_count; i++) {
         const struct fact *f = &w->history.facts[i];
-        bool own = (f->kind == FACT_STREAM && strncmp(f->key, prefix, len) == 0) ||
-                   (f->kind == FACT_REPARSE && strcmp(f->key, whole) == 0);
+        bool own = f->kind == FACT_STREAM || f->kind == FACT_XATTR ? strncmp(f->key, prefix, len) == 0
+                                                                   : strcmp(f->key, whole) == 0;
         if (own && history_now(&w->history, i))
             history_drop(&w->history, i);
     }
 }
 
-static u32 reparse_fact(struct work *w, u64 id)
+static u32 object_fact(struct work *w, enum fact_kind kind, u64 id)
 {
     char key[FACT_KEY];
     snprintf(key, sizeof key, "%llu", (unsigned long long)id);
-    return history_fact(&w->history, FACT_REPARSE, key);
+    return history_fact(&w->history, kind, key);
 }
 
 static const char *stream_name(const char *path)
@@ -305,6 +305,91 @@ void work_rename(struct work *w, const char *path, const char *new_path)
     step(w, false, "reap what was %s", new_path);
 }
 
+static nt_status exchange_names(struct txn *t, const struct place *a, u64 a_id, const struct place *b,
+                                u64 b_id)
+{
+    TRY(dirent_remove(t, a->parent, a->name));
+    TRY(dirent_remove(t, b->parent, b->name));
+    TRY(dirent_add(t, a->parent, a->name, b_id, false));
+    return dirent_add(t, b->parent, b->name, a_id, false);
+}
+
+void work_exchange(struct work *w, const char *path, const char *other)
+{
+    struct txn *t;
+    struct place a = place_of(w, path), b = place_of(w, other);
+    u64 a_id = object_of(w, path), b_id = object_of(w, other);
+    assert_ok(txn_begin(w->store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, exchange_names(t, &a, a_id, &b, b_id)));
+    note_name(w, path, b_id, false);
+    note_name(w, other, a_id, false);
+    step(w, false, "exchange %s %s", path, other);
+}
+
+// --- owners, extended attributes -----------------------------------------------------------------
+
+static void owner_bytes(const struct inode *inode, u8 *out)
+{
+    put_le32(out, inode->mode);
+    put_le32(out + 4, inode->uid);
+    put_le32(out + 8, inode->gid);
+    put_le32(out + 12, inode->device);
+    memcpy(out + 16, inode->nanos, sizeof inode->nanos);
+}
+
+void work_owner(struct work *w, const char *path)
+{
+    struct txn *t;
+    struct inode inode;
+    u8 value[OWNER_FACT];
+    u64 id = object_of(w, path);
+    assert_ok(inode_get(w->store, id, &inode));
+    inode.mode = 1 + work_random(w, 0xFFFF);
+    inode.uid = work_random(w, UINT32_MAX);
+    inode.gid = work_random(w, UINT32_MAX);
+    inode.device = work_random(w, UINT32_MAX);
+    for (u32 i = 0; i < INODE_TIMES; i++)
+        inode.nanos[i] = (u8)work_random(w, 100);
+    assert_ok(txn_begin(w->store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, inode_put(t, &inode)));
+    owner_bytes(&inode, value);
+    history_set(&w->history, object_fact(w, FACT_OWNER, id), 0, value, sizeof value);
+    step(w, false, "owner %s", path);
+}
+
+static u32 xattr_fact(struct work *w, const char *path, const char *name)
+{
+    char key[FACT_KEY];
+    snprintf(key, sizeof key, "%llu:%s", (unsigned long long)object_of(w, path), name);
+    return history_fact(&w->history, FACT_XATTR, key);
+}
+
+bool work_has_xattr(struct work *w, const char *path, const char *name)
+{
+    return history_now(&w->history, xattr_fact(w, path, name)) != NULL;
+}
+
+void work_xattr(struct work *w, const char *path, const char *name, u32 len)
+{
+    struct txn *t;
+    for (u32 i = 0; i < len; i++)
+        buffer[i] = (u8)work_random(w, 256);
+    assert_ok(txn_begin(w->store, TXN_NORMAL, &t));
+    assert_ok(
+        txn_end(t, xattr_set(t, object_of(w, path), (struct str){name, (u32)strlen(name)}, buffer, len)));
+    history_set(&w->history, xattr_fact(w, path, name), 0, buffer, len);
+    step(w, false, "xattr %s %s %u", path, name, len);
+}
+
+void work_xattr_remove(struct work *w, const char *path, const char *name)
+{
+    struct txn *t;
+    assert_ok(txn_begin(w->store, TXN_FREEING, &t));
+    assert_ok(txn_end(t, xattr_remove(t, object_of(w, path), (struct str){name, (u32)strlen(name)})));
+    history_drop(&w->history, xattr_fact(w, path, name));
+    step(w, false, "no xattr %s %s", path, name);
+}
+
 // --- reparse data --------------------------------------------------------------------------------
 
 void work_reparse(struct work *w, const char *path, u32 len)
@@ -324,9 +409,9 @@ void work_reparse(struct work *w, const char *path, u32 len)
         status = inode_put(t, &inode);
     assert_ok(txn_end(t, status));
     if (len > 0)
-        history_set(&w->history, reparse_fact(w, id), 0, buffer, len);
+        history_set(&w->history, object_fact(w, FACT_REPARSE, id), 0, buffer, len);
     else
-        history_drop(&w->history, reparse_fact(w, id));
+        history_drop(&w->history, object_fact(w, FACT_REPARSE, id));
     step(w, false, "reparse %s %u", path, len);
 }
 
@@ -491,6 +576,38 @@ static nt_status survey_stream(struct survey *s, u64 id, struct str name)
     return done == info.size ? STATUS_SUCCESS : STATUS_FILE_CORRUPT_ERROR;
 }
 
+static nt_status survey_xattrs(struct survey *s, u64 id)
+{
+    struct xattr_position position = {0};
+    char key[FACT_KEY];
+    u32 length;
+    nt_status status;
+    while ((status = xattr_next(s->store, id, &position, &length)) == STATUS_SUCCESS) {
+        struct str name = {position.name, position.name_len};
+        u8 *room = finding_room(s->finding, length);
+        if (!room)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        TRY(xattr_get(s->store, id, name, room, length, &length));
+        snprintf(key, sizeof key, "%llu:%.*s", (unsigned long long)id, (int)name.len, name.p);
+        finding_add(s->finding, s->history, FACT_XATTR, key, 0, length);
+    }
+    return status == STATUS_NO_MORE_FILES ? STATUS_SUCCESS : status;
+}
+
+static nt_status survey_owner(struct survey *s, const struct inode *inode)
+{
+    char key[FACT_KEY];
+    snprintf(key, sizeof key, "%llu", (unsigned long long)inode->id);
+    if (inode->mode == 0)
+        return STATUS_SUCCESS;
+    u8 *room = finding_room(s->finding, OWNER_FACT);
+    if (!room)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    owner_bytes(inode, room);
+    finding_add(s->finding, s->history, FACT_OWNER, key, 0, OWNER_FACT);
+    return STATUS_SUCCESS;
+}
+
 static nt_status survey_object(struct survey *s, u64 id)
 {
     struct dir_position position = {0};
@@ -511,6 +628,8 @@ static nt_status survey_object(struct survey *s, u64 id)
         finding_add(s->finding, s->history, FACT_REPARSE, key, 0, length);
         s->reparse_points++;
     }
+    TRY(survey_owner(s, &inode));
+    TRY(survey_xattrs(s, id));
     if (inode.attributes & FILE_ATTRIBUTE_DIRECTORY)
         return STATUS_SUCCESS;
     TRY(survey_stream(s, id, (struct str){NULL, 0}));

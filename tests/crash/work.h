@@ -53,7 +53,12 @@ void work_link(struct work *w, const char *path, const char *new_path);
 void work_rename(struct work *w, const char *path, const char *new_path); // replaces
 void work_delete(struct work *w, const char *path);
 void work_forget(struct work *w, const char *path); // like delete, but nobody takes the object apart
-void work_reparse(struct work *w, const char *path, u32 len); // 0: delete
+void work_exchange(struct work *w, const char *path, const char *other); // files
+void work_reparse(struct work *w, const char *path, u32 len);            // 0: delete
+void work_owner(struct work *w, const char *path);
+void work_xattr(struct work *w, const char *path, const char *name, u32 len);
+void work_xattr_remove(struct work *w, const char *path, const char *name);
+bool work_has_xattr(struct work *w, const char *path, const char *name);
 bool work_exists(const struct work *w, const char *path);
 bool work_has_stream(struct work *w, const char *path);
 u64 work_length(struct work *w, const char *path);

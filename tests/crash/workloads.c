@@ -114,6 +114,76 @@ static void save_by_rename(struct work *w)
     }
 }
 
+// As databases and system upgrades swap what is new with what is in use.
+static void exchange(struct work *w)
+{
+    static const char *const paths[] = {"/a", "/b", "/plain", "/dir/c"};
+    three_files(w, 20000);
+    work_directory(w, "/dir");
+    assert_ok(work_create(w, "/dir/c", w->sums));
+    for (u32 i = 0; i < 100; i++) {
+        const char *a = paths[work_random(w, 4)], *b = paths[work_random(w, 4)];
+        if (a != b)
+            work_exchange(w, a, b);
+        if (work_random(w, 3) == 0)
+            assert_ok(work_write(w, a, work_random(w, 20000), 1 + work_random(w, 5000)));
+        if (work_random(w, 12) == 0) {
+            work_delete(w, a);
+            assert_ok(work_create(w, a, any_algorithm(w)));
+        }
+        work_maybe_commit(w);
+    }
+}
+
+static void owners(struct work *w)
+{
+    char path[FACT_KEY];
+    for (u32 i = 0; i < 120; i++) {
+        numbered(path, sizeof path, "/owned", work_random(w, 12));
+        if (!work_exists(w, path))
+            assert_ok(work_create(w, path, any_algorithm(w)));
+        else if (work_random(w, 8) == 0)
+            work_delete(w, path);
+        else if (work_random(w, 8) == 0)
+            work_reparse(w, path, 8);
+        if (work_exists(w, path))
+            work_owner(w, path);
+        work_maybe_commit(w);
+    }
+}
+
+static void extended_attributes(struct work *w)
+{
+    static const char *const names[] = {"user.a", "user.ab", "security.b", "trusted.\xFF"};
+    static const u32 lengths[] = {0, 50, 300, 4092, 4093, 9000, 20000, 65536};
+    char path[FACT_KEY];
+    for (u32 i = 0; i < 5; i++) {
+        numbered(path, sizeof path, "/x", i);
+        if (i < 4)
+            assert_ok(work_create(w, path, w->sums));
+        else
+            work_directory(w, path);
+    }
+    for (u32 i = 0; i < 70; i++) {
+        numbered(path, sizeof path, "/x", work_random(w, 5));
+        const char *name = names[work_random(w, 4)];
+        if (!work_has_xattr(w, path, name) || work_random(w, 3))
+            work_xattr(w, path, name, lengths[work_random(w, 8)]);
+        else
+            work_xattr_remove(w, path, name);
+        if (work_random(w, 15) == 0 && strcmp(path, "/x4") != 0) {
+            if (work_random(w, 2))
+                work_delete(w, path);
+            else
+                work_forget(w, path);
+            assert_ok(work_create(w, path, w->sums));
+        }
+        if (i == 40)
+            work_reopen(w);
+        work_maybe_commit(w);
+    }
+}
+
 static void hard_links(struct work *w)
 {
     char path[FACT_KEY];
@@ -362,6 +432,9 @@ const struct workload workloads[] = {
     {"truncate", truncate_and_grow, SMALL},
     {"truncate-64k", truncate_and_grow, BIG_UNITS},
     {"rename", save_by_rename, SMALL},
+    {"exchange", exchange, FOLDED},
+    {"owners", owners, SMALL},
+    {"xattrs", extended_attributes, SMALL},
     {"link", hard_links, ONE_COPY},
     {"delete", delete_large, SMALL},
     {"clone", clone_ranges, SMALL},
