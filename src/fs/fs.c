@@ -362,16 +362,20 @@ static handler *const handlers[IRP_MJ_COUNT] = {
     [IRP_MJ_NODE] = fs_node,
 };
 
+// A path must lead to the medium that is in the drive now, so that is asked before each open, as CDFS does,
+// and before each request by number. A change shows as DO_VERIFY_VOLUME in fs_enter. Opens of the volume
+// leave the drive's answer to CHECK_VERIFY.
+static bool asks_for_medium(const struct vcb *vcb, const struct irp *irp)
+{
+    return vcb->real->characteristics & DEVICE_REMOVABLE_MEDIA &&
+           (irp->major == IRP_MJ_NODE || (irp->major == IRP_MJ_CREATE && irp->p.create.opens_root));
+}
+
 static nt_status request_once(struct vcb *vcb, struct irp *irp)
 {
     if (irp->major == IRP_MJ_FILE_SYSTEM_CONTROL)
         return fs_fsctl(vcb, irp);
-    // A path must lead to the medium that is in the drive now, so that is asked before each open, as CDFS
-    // does. A change shows as DO_VERIFY_VOLUME in fs_enter. Opens of the volume leave the drive's answer to
-    // CHECK_VERIFY.
-    if (irp->major == IRP_MJ_CREATE && irp->p.create.opens_root &&
-        vcb->real->characteristics & DEVICE_REMOVABLE_MEDIA &&
-        ping(vcb->real, 0) == STATUS_NO_MEDIA_IN_DEVICE)
+    if (asks_for_medium(vcb, irp) && ping(vcb->real, 0) == STATUS_NO_MEDIA_IN_DEVICE)
         return STATUS_NO_MEDIA_IN_DEVICE;
     TRY(fs_enter(vcb, irp));
     nt_status status = handlers[irp->major](vcb, irp);
@@ -523,8 +527,17 @@ static nt_status shut_down(struct vcb *vcb)
     return status;
 }
 
+// A change of the medium that nobody has met yet would end the last commit; now enter meets it.
+static void ask_for_medium(const struct vcb *vcb)
+{
+    nt_status status =
+        vcb->real->characteristics & DEVICE_REMOVABLE_MEDIA ? ping(vcb->real, 0) : STATUS_SUCCESS;
+    (void)status;
+}
+
 nt_status vcb_dismount(struct vcb *vcb, struct irp *irp)
 {
+    ask_for_medium(vcb);
     nt_status status = enter(vcb, irp->flags, true);
     if (status == STATUS_VOLUME_DISMOUNTED)
         return status;

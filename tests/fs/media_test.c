@@ -581,6 +581,23 @@ static void case_090_random_interleavings(void **state)
     assert_untouched(B, before);
 }
 
+// What was not committed yet survives a dismount that is the first to hear of the medium being put in again.
+static void a_dismount_hears_of_the_same_medium(void **state)
+{
+    (void)state;
+    struct file_object f;
+    open_f(&f);
+    assert_ok(write_letter(&f, 0, 'x'));
+    assert_ok(volume_close(&f));
+    blk_sim_insert(sim, A, true);
+    assert_ok(volume_open(&v, &f, NULL, FILE_READ_DATA, FILE_OPEN, 0));
+    assert_ok(volume_fsctl(&f, FSCTL_DISMOUNT_VOLUME, NULL, 0, NULL, 0, NULL));
+    assert_ok(volume_close(&f));
+    open_f(&f);
+    assert_ok(read_letter(&f, 0, 'x'));
+    assert_ok(volume_close(&f));
+}
+
 static void image_files_swapped_by_rename(void **state)
 {
     (void)state;
@@ -618,14 +635,23 @@ static void image_files_swapped_by_rename(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(case_058_same_medium),           TEST(case_059_wrong_medium),
-        TEST(case_060_old_medium_back),       TEST(case_061_changed_elsewhere),
-        TEST(case_062_empty_drive),           TEST(case_063_one_verify_for_all),
-        TEST(case_064_swap_under_32_reads),   TEST(case_065_swap_while_writing),
-        TEST(loss_is_reported_once),          TEST(case_066_silent_swap),
-        TEST(case_067_foreign_medium_is_raw), TEST(case_082_is_volume_mounted),
-        TEST(check_verify_is_for_the_caller), TEST(closing_while_away),
-        TEST(case_090_random_interleavings),  cmocka_unit_test(image_files_swapped_by_rename),
+        TEST(case_058_same_medium),
+        TEST(case_059_wrong_medium),
+        TEST(case_060_old_medium_back),
+        TEST(case_061_changed_elsewhere),
+        TEST(case_062_empty_drive),
+        TEST(case_063_one_verify_for_all),
+        TEST(case_064_swap_under_32_reads),
+        TEST(case_065_swap_while_writing),
+        TEST(loss_is_reported_once),
+        TEST(case_066_silent_swap),
+        TEST(case_067_foreign_medium_is_raw),
+        TEST(case_082_is_volume_mounted),
+        TEST(check_verify_is_for_the_caller),
+        TEST(closing_while_away),
+        TEST(case_090_random_interleavings),
+        TEST(a_dismount_hears_of_the_same_medium),
+        cmocka_unit_test(image_files_swapped_by_rename),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
