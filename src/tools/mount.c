@@ -71,7 +71,6 @@ static void option_apply(struct mount_options *o, char *name)
         {"noallow_other", &o->no_allow_other, true},
         {"noatime", &o->noatime, true},
         {"atime", &o->noatime, false},
-        {"strictatime", &o->strictatime, true},
         {"dev", &o->dev, true},
         {"nodev", &o->dev, false},
         {"suid", &o->suid, true},
@@ -128,8 +127,9 @@ static bool volume_attach(const struct mount *m)
     struct stat st;
     bool device = stat(m->image, &st) == 0 && S_ISBLK(st.st_mode);
     char *spec = NULL;
-    if (asprintf(&spec, "%s:%s%s%s%s%s", device ? "dev" : "file", m->image, o->readonly ? ",readonly" : "",
-                 o->removable ? ",removable" : "", o->cache ? ",cache=" : "", o->cache ? o->cache : "") < 0)
+    if (asprintf(&spec, "%s:%s%s%s%s%s%s", device ? "dev" : "file", m->image, o->readonly ? ",readonly" : "",
+                 o->removable ? ",removable" : "", o->noatime ? "" : ",atime=relatime",
+                 o->cache ? ",cache=" : "", o->cache ? o->cache : "") < 0)
         return false;
     nt_status status = hf_attach(drive, spec);
     free(spec);
@@ -146,8 +146,10 @@ static bool volume_open(struct mount *m)
         return false;
     FILE_FS_ATTRIBUTE_INFORMATION *info = (FILE_FS_ATTRIBUTE_INFORMATION *)(void *)(uint64_t[64]){0};
     size_t done;
-    nt_status status = hf_open(
-        "X:/", &(struct hf_open_options){.access = FILE_READ_ATTRIBUTES | FILE_LIST_DIRECTORY}, &m->root);
+    uint32_t access = FILE_READ_ATTRIBUTES | FILE_LIST_DIRECTORY;
+    if (!m->options.readonly)
+        access |= FILE_ADD_FILE; // what a commit asks for
+    nt_status status = hf_open("X:/", &(struct hf_open_options){.access = access}, &m->root);
     if (status == STATUS_SUCCESS)
         status = hf_query_volume(m->root, FileFsAttributeInformation, info, 512, &done);
     if (status != STATUS_SUCCESS) {
@@ -218,7 +220,7 @@ static const struct fuse_lowlevel_ops operations = {
     .readdir = mount_readdir,
     .readdirplus = mount_readdirplus,
     .releasedir = mount_release,
-    .fsyncdir = mount_fsyncdir,
+    .fsyncdir = mount_fsync,
     .statfs = mount_statfs,
     .setxattr = mount_setxattr,
     .getxattr = mount_getxattr,

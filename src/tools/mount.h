@@ -22,7 +22,7 @@
 struct mount_options {
     bool readonly, foreground, removable, sloppy, verbose;
     bool allow_other, no_allow_other;
-    bool noatime, strictatime;
+    bool noatime;
     bool dev, suid, exec; // not ruled out
     uid_t uid;            // of what has no owner and mode
     gid_t gid;
@@ -57,10 +57,8 @@ struct mount {
 struct mount_file {
     struct mount_file *next, **link;
     uint64_t node;
-    hf_handle handle;        // of a directory: NULL until it is listed
-    pthread_mutex_t opening; // of a directory's handle
+    hf_handle handle;
     bool directory, writable;
-    _Atomic bool read_seen;
     // The value of mount.capabilities when the file was seen to have none; 0: not looked yet.
     _Atomic uint32_t no_capability;
 };
@@ -130,6 +128,8 @@ struct mount_file *mount_file_new(struct mount *m, uint64_t node, hf_handle hand
 void mount_file_free(struct mount *m, struct mount_file *file);
 // Is the node open for writing anywhere, so that the kernel may hold data of it that the volume has not seen?
 bool mount_has_writer(struct mount *m, uint64_t node);
+// Set-user-id, set-group-id and capabilities.
+nt_status mount_privileges_drop(struct mount *m, uint64_t node);
 // This thread's memory for file data and listings, at least size bytes; NULL: there is none.
 void *thread_buffer(size_t size);
 
@@ -147,8 +147,6 @@ void mount_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t in, struct f
 void mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void mount_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void mount_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
-void mount_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi);
-nt_status mount_directory_handle(struct mount *m, struct mount_file *file);
 
 // --- mount_xattr.c: extended attributes and ACLs -------------------------------------------------
 

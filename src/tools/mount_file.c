@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { UNIT = 16384, BUFFER_SIZE = 1 << 20 };
@@ -50,7 +49,6 @@ struct mount_file *mount_file_new(struct mount *m, uint64_t node, hf_handle hand
         return NULL;
     file->node = node;
     file->handle = handle;
-    pthread_mutex_init(&file->opening, NULL);
     pthread_mutex_lock(&m->files_lock);
     file->next = m->files;
     file->link = &m->files;
@@ -69,9 +67,7 @@ void mount_file_free(struct mount *m, struct mount_file *file)
         file->next->link = file->link;
     pthread_mutex_unlock(&m->files_lock);
     call_forget(m->door, (uint64_t)(uintptr_t)file);
-    if (file->handle)
-        (void)hf_close(file->handle); // cannot fail for a handle of ours
-    pthread_mutex_destroy(&file->opening);
+    (void)hf_close(file->handle); // cannot fail for a handle of ours
     free(file);
 }
 
@@ -136,10 +132,11 @@ void mount_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
     reply_open(req, file, fi, &e);
 }
 
-static nt_status drop_privileges(struct mount *m, uint64_t node)
+nt_status mount_privileges_drop(struct mount *m, uint64_t node)
 {
     struct hf_attr attr = {0};
-    return mount_set(m, node, HF_ATTR_KILL, &attr);
+    nt_status status = mount_capability_drop(m, node);
+    return status == STATUS_SUCCESS ? mount_set(m, node, HF_ATTR_KILL, &attr) : status;
 }
 
 static nt_status truncate_opened(struct mount *m, uint64_t node)
@@ -173,37 +170,32 @@ void mount_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, 0);
 }
 
+// Everything that was done before is safe afterwards, in other files too.
+static nt_status flush(const struct mount *m, const struct mount_file *file)
+{
+    hf_handle handle;
+    if (m->options.readonly)
+        return STATUS_SUCCESS;
+    if (file->directory)
+        return hf_flush(m->root);
+    if (file->writable)
+        return hf_flush(file->handle);
+    // Linux lets readers flush what others wrote.
+    nt_status status = hf_node_open(m->root, file->node, FILE_APPEND_DATA, &handle);
+    if (status != STATUS_SUCCESS)
+        return hf_flush(m->root);
+    status = hf_flush(handle);
+    (void)hf_close(handle);
+    return status;
+}
+
 void mount_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
 {
     (void)ino, (void)data_only;
-    reply_status(req, hf_flush(file_of(fi)->handle));
+    reply_status(req, flush(mount_of(req), file_of(fi)));
 }
 
 // --- data ----------------------------------------------------------------------------------------
-
-static bool is_before(struct hf_time a, struct hf_time b)
-{
-    return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds <= b.nanoseconds;
-}
-
-// Once for each open file, when data is read from the volume: as relatime says, or always with strictatime.
-static void note_access(struct mount *m, struct mount_file *file)
-{
-    enum { DAY = 24 * 60 * 60 };
-    struct hf_attr attr;
-    struct timespec now;
-    if (m->options.noatime || m->options.readonly || atomic_exchange(&file->read_seen, true) ||
-        hf_node_get(m->root, file->node, &attr) != STATUS_SUCCESS)
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    bool due = is_before(attr.accessed, attr.written) || is_before(attr.accessed, attr.changed) ||
-               attr.accessed.seconds + DAY <= now.tv_sec;
-    if (!due && !m->options.strictatime)
-        return;
-    attr.accessed = (struct hf_time){.seconds = now.tv_sec, .nanoseconds = (uint32_t)now.tv_nsec};
-    (void)hf_node_set(m->root, file->node, HF_ATTR_ACCESSED | HF_ATTR_CHANGED, &attr);
-    m->changed = true;
-}
 
 // Direct reads may be short: what is good before a damaged unit.
 static nt_status read_prefix(hf_handle handle, uint64_t offset, char *buffer, size_t length, size_t *done)
@@ -234,12 +226,10 @@ void mount_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
     // A lock owner comes only with reads past the page cache; a mapping of such a file reads through it.
     if (status == STATUS_DATA_CHECKSUM_ERROR && fi->flags & O_DIRECT && fi->lock_owner)
         status = read_prefix(file->handle, (uint64_t)offset, buffer, size, &done);
-    if (status == STATUS_SUCCESS || status == STATUS_END_OF_FILE) {
-        note_access(mount_of(req), file);
+    if (status == STATUS_SUCCESS || status == STATUS_END_OF_FILE)
         fuse_reply_buf(req, buffer, status == STATUS_SUCCESS ? done : 0);
-    } else {
+    else
         reply_status(req, status);
-    }
 }
 
 // Capabilities go with the first write; that there were none is known until somebody sets some.
@@ -264,7 +254,7 @@ void mount_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, 
     m->changed = true;
     nt_status status = capability_forgotten(m, file);
     if (status == STATUS_SUCCESS && raw_current()->kill_privileges)
-        status = drop_privileges(m, file->node);
+        status = mount_privileges_drop(m, file->node);
     while (status == STATUS_SUCCESS && done < size) {
         status = hf_write(file->handle, (uint64_t)offset + done, data + done, size - done, &part);
         done += part;
@@ -321,10 +311,6 @@ void mount_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
     struct call_caller caller = {
         .uid = ctx->uid, .gid = ctx->gid, .in_group = caller_in_group, .context = req};
-    if (file->directory && mount_directory_handle(m, file) != STATUS_SUCCESS) {
-        fuse_reply_err(req, EIO);
-        return;
-    }
     struct call_fd fd = {.key = (uint64_t)(uintptr_t)file,
                          .node = file->node,
                          .file = file->handle,

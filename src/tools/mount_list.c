@@ -9,8 +9,16 @@
 void mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct mount *m = mount_of(req);
-    struct mount_file *file = mount_file_new(m, node_of(ino), NULL);
+    hf_handle handle;
+    nt_status status =
+        hf_node_open(m->root, node_of(ino), FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, &handle);
+    if (status != STATUS_SUCCESS) {
+        reply_status(req, status);
+        return;
+    }
+    struct mount_file *file = mount_file_new(m, node_of(ino), handle);
     if (!file) {
+        (void)hf_close(handle);
         fuse_reply_err(req, ENOMEM);
         return;
     }
@@ -20,16 +28,6 @@ void mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fi->cache_readdir = 1;
     if (fuse_reply_open(req, fi) == -ENOENT)
         mount_file_free(m, file);
-}
-
-nt_status mount_directory_handle(struct mount *m, struct mount_file *file)
-{
-    nt_status status = STATUS_SUCCESS;
-    pthread_mutex_lock(&file->opening);
-    if (!file->handle)
-        status = hf_node_open(m->root, file->node, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES, &file->handle);
-    pthread_mutex_unlock(&file->opening);
-    return status;
 }
 
 static size_t entry_add(fuse_req_t req, const struct hf_node_entry *entry, bool plus, char *out, size_t room)
@@ -63,7 +61,6 @@ static size_t entries_add(fuse_req_t req, const unsigned char *entries, bool plu
 static void list(fuse_req_t req, size_t size, off_t offset, struct mount_file *file, bool plus)
 {
     enum { HALF = 1 << 19 };
-    struct mount *m = mount_of(req);
     char *buffer = thread_buffer(2 * HALF), *out = buffer + HALF;
     size_t done = 0;
     if (!buffer) {
@@ -73,9 +70,8 @@ static void list(fuse_req_t req, size_t size, off_t offset, struct mount_file *f
     size = size < HALF ? size : HALF;
     // The volume's entries are about as long as those with attributes, and longer than those without.
     size_t room = plus || size > HALF / 4 ? size : 4 * size;
-    nt_status status = mount_directory_handle(m, file);
-    if (status == STATUS_SUCCESS)
-        status = hf_node_list(file->handle, (uint64_t)offset, plus ? HF_LIST_ATTR : 0, buffer, room, &done);
+    nt_status status =
+        hf_node_list(file->handle, (uint64_t)offset, plus ? HF_LIST_ATTR : 0, buffer, room, &done);
     if (status != STATUS_SUCCESS) {
         reply_status(req, status);
         return;
@@ -94,10 +90,4 @@ void mount_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 {
     (void)ino;
     list(req, size, offset, file_of(fi), true);
-}
-
-void mount_fsyncdir(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
-{
-    (void)ino, (void)data_only, (void)fi;
-    reply_status(req, hf_flush(mount_of(req)->root));
 }

@@ -174,6 +174,11 @@ void mount_attr_set(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
         status = mount_set(m, node_of(ino), mask, &attr);
     else if (status == STATUS_SUCCESS)
         status = hf_node_get(m->root, node_of(ino), &attr);
+    // Times that the kernel writes back too late, of a file that is gone: it would ask again and again.
+    if (status == STATUS_FILE_INVALID && !(mask & ~(uint32_t)(HF_ATTR_WRITTEN | HF_ATTR_CHANGED))) {
+        attr.mode = S_IFREG;
+        status = STATUS_SUCCESS;
+    }
     reply_attr(req, status, &attr);
 }
 
@@ -183,6 +188,11 @@ void mount_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *m = mount_of(req);
     struct hf_attr attr;
+    // Every request with a name begins with this one.
+    if (strlen(name) > HF_NODE_NAME_MAX) {
+        fuse_reply_err(req, ENAMETOOLONG);
+        return;
+    }
     // "." comes with a bare number from an NFS client's file handle.
     nt_status status = strcmp(name, ".") == 0 ? hf_node_get(m->root, node_of(parent), &attr)
                                               : hf_node_find(m->root, node_of(parent), name, &attr);

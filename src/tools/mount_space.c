@@ -60,6 +60,14 @@ static nt_status zero(struct mount *m, const struct mount_file *file, int mode, 
     return status;
 }
 
+// Unlike a write, these two do not say whether the caller may keep the bits.
+static nt_status modified(fuse_req_t req, uint64_t node)
+{
+    struct mount *m = mount_of(req);
+    m->changed = true;
+    return fuse_req_ctx(req)->uid == 0 ? mount_capability_drop(m, node) : mount_privileges_drop(m, node);
+}
+
 void mount_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                      struct fuse_file_info *fi)
 {
@@ -67,20 +75,23 @@ void mount_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off
     struct mount *m = mount_of(req);
     const struct mount_file *file = file_of(fi);
     uint64_t start = (uint64_t)offset, end = start + (uint64_t)length;
-    m->changed = true;
+    nt_status status = STATUS_NOT_SUPPORTED;
     switch (mode) {
     case 0:
     case FALLOC_FL_KEEP_SIZE:
-        reply_status(req, allocate(m, file, mode == FALLOC_FL_KEEP_SIZE, end));
+        status = allocate(m, file, mode == FALLOC_FL_KEEP_SIZE, end);
         break;
     case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
     case FALLOC_FL_ZERO_RANGE:
     case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
-        reply_status(req, zero(m, file, mode, start, end));
+        status = zero(m, file, mode, start, end);
         break;
     default:
-        fuse_reply_err(req, EOPNOTSUPP);
+        break;
     }
+    if (status == STATUS_SUCCESS)
+        status = modified(req, file->node);
+    reply_status(req, status);
 }
 
 // --- lseek ---------------------------------------------------------------------------------------
@@ -246,8 +257,9 @@ void mount_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t in, struct f
     const struct mount_file *from = file_of(fi_in), *to = file_of(fi_out);
     struct hf_attr attr;
     size_t copied = 0, done = 1;
-    m->changed = true;
-    nt_status status = hf_node_get(m->root, from->node, &attr);
+    nt_status status = modified(req, to->node);
+    if (status == STATUS_SUCCESS)
+        status = hf_node_get(m->root, from->node, &attr);
     if (status == STATUS_SUCCESS) {
         uint64_t left = attr.size > (uint64_t)in ? attr.size - (uint64_t)in : 0;
         length = length < left ? length : (size_t)left;
