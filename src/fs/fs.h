@@ -13,7 +13,7 @@
 //
 // Lock order: vcb.lock (shared by every request; exclusive: remount, verify, lock, dismount)
 //   -> vcb.rename (one rename or link at a time)
-//   -> fcb.lock, a parent before its child, otherwise by ascending id
+//   -> fcb.lock, a parent before its child, otherwise directories first, then by ascending id
 //   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h); fcb.news_mutex is a leaf.
 // fcb.lock exclusive: names in a directory change, an inode changes. Shared: look-ups, queries. Reads and
 // writes of data take fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.

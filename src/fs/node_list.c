@@ -263,6 +263,12 @@ static nt_status fill(struct listing *l, u8 *out, size_t length, size_t *used)
 
 // --- the request ---------------------------------------------------------------------------------
 
+static bool is_deleted(struct fcb *fcb)
+{
+    SCOPE_READ(&fcb->lock);
+    return fcb->deleted;
+}
+
 nt_status node_list(struct vcb *vcb, struct irp *irp)
 {
     const struct irp_node *n = irp->p.node;
@@ -274,7 +280,7 @@ nt_status node_list(struct vcb *vcb, struct irp *irp)
         return STATUS_NOT_A_DIRECTORY;
     if (!(irp->file->access & FILE_LIST_DIRECTORY))
         return STATUS_ACCESS_DENIED;
-    if (__atomic_load_n(&ccb->scb->fcb->deleted, __ATOMIC_RELAXED))
+    if (is_deleted(ccb->scb->fcb))
         return STATUS_SUCCESS; // empty, and without "."
     l.vcb = vcb;
     l.ccb = ccb;
