@@ -5,7 +5,7 @@
 # Does nothing, and needs no rights and no network, when all of them are there.
 set -eu
 
-packages="gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjson-c-dev libcmocka-dev python3"
+packages="gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjson-c-dev libcmocka-dev libfuse3-dev fuse3 python3"
 case "${1:-}" in
 ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev git groff-base" ;;
 bench) packages="$packages btrfs-progs e2fsprogs ntfs-3g" ;;

@@ -73,6 +73,7 @@ OPTIONS(run, {0, "device", "NAME=SPEC", "a device, such as X:=file:vol.hf,remova
 #ifdef HOLDFAST_MOUNT
 OPTIONS(mount, {'o', "options", "LIST", "ro, noatime, allow_other, uid=N, ...: see holdfast-mount(8)"},
         {'f', "foreground", NULL, "stay in the foreground, print what is logged"});
+OPTIONS(umount, {'l', "lazy", NULL, "free the directory now, end when nobody uses the mount any more"});
 #endif
 OPTIONS(help, {0, "commands", NULL, "only the names of the commands"},
         {0, "options", NULL, "only the options of the command"});
@@ -123,6 +124,8 @@ static const struct command commands[] = {
 #ifdef HOLDFAST_MOUNT
     {"mount", "VOL DIRECTORY", "make a volume a file system of this machine", mount_options, command_mount, 2,
      2, false},
+    {"umount", "DIRECTORY", "end a mount, and wait until all is safe", umount_options, command_umount, 1, 1,
+     false},
 #endif
     {"help", "[COMMAND]", "explain a command", help_options, command_help, 0, 2, false},
     {"version", "", "print the version", no_options, command_version, 0, 0, false},
@@ -407,14 +410,15 @@ static int command_start(const struct command *command, int count, char **words)
 }
 
 #ifdef HOLDFAST_MOUNT
-// Called as mount.holdfast or mount.fuse.holdfast, with mount(8)'s exit codes.
-static int mount_helper(int argc, char **argv)
+// Called as [u]mount.holdfast or [u]mount.fuse.holdfast, with mount(8)'s exit codes.
+static int mount_helper(int argc, char **argv, bool ends)
 {
     enum { MOUNT_USAGE = 1, MOUNT_FAILED = 32 };
     char **words = memory((size_t)(2 * argc + 5) * sizeof *words);
-    int used, count = mount_helper_words(argc, argv, words), result = 0;
+    int used, count = mount_helper_words(ends, argc, argv, words), result = 0;
     if (count < 0) {
-        fprintf(stderr, "usage: %s VOL DIRECTORY [-o OPTIONS]\n", program_invocation_short_name);
+        fprintf(stderr, "usage: %s %s\n", program_invocation_short_name,
+                ends ? "DIRECTORY" : "VOL DIRECTORY [-o OPTIONS]");
         result = MOUNT_USAGE;
     } else if (count > 0) {
         const struct command *command = command_find(words + 1, &used);
@@ -428,8 +432,9 @@ static int mount_helper(int argc, char **argv)
 int main(int argc, char **argv)
 {
 #ifdef HOLDFAST_MOUNT
-    if (strncmp(program_invocation_short_name, "mount.", 6) == 0)
-        return mount_helper(argc, argv);
+    const char *called = program_invocation_short_name;
+    if (strncmp(called, "mount.", 6) == 0 || strncmp(called, "umount.", 7) == 0)
+        return mount_helper(argc, argv, called[0] == 'u');
 #endif
     if (argc < 2) {
         help_print(stderr);

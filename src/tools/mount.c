@@ -6,11 +6,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tools/tool.h"
@@ -142,8 +145,6 @@ static bool volume_attach(const struct mount *m)
 
 static bool volume_open(struct mount *m)
 {
-    if (!volume_attach(m))
-        return false;
     FILE_FS_ATTRIBUTE_INFORMATION *info = (FILE_FS_ATTRIBUTE_INFORMATION *)(void *)(uint64_t[64]){0};
     size_t done;
     uint32_t access = FILE_READ_ATTRIBUTES | FILE_LIST_DIRECTORY;
@@ -164,17 +165,16 @@ static bool volume_open(struct mount *m)
     return true;
 }
 
-static bool volume_close(struct mount *m)
+static void volume_close(struct mount *m)
 {
     if (m->root)
         (void)hf_close(m->root); // cannot fail for a handle of ours
     m->root = NULL;
     nt_status status = hf_detach(drive);
-    if (status == STATUS_SUCCESS || status == STATUS_NO_SUCH_DEVICE || status == STATUS_OBJECT_NAME_NOT_FOUND)
-        return true;
+    if (status == STATUS_SUCCESS)
+        return;
     fail_status(m->image, status, "cannot finish");
     syslog(LOG_ERR, "%s: cannot finish: %s", m->image, hf_status_name(status));
-    return false;
 }
 
 // --- the session ---------------------------------------------------------------------------------
@@ -355,20 +355,31 @@ static void session_close(struct mount *m)
     fuse_session_destroy(m->session);
 }
 
+static void serve_kernel(struct mount *m)
+{
+    if (!mount_notify_start(m)) {
+        fail_text(m->directory, "cannot start a thread");
+        return;
+    }
+    bool good = session_open(m);
+    if (good && !mount_live(m, daemon_ready, NULL))
+        fail_text(m->directory, "the mount ended with an error");
+    mount_notify_end(m);
+    if (good)
+        session_close(m);
+}
+
 static void serve(struct mount *m)
 {
+    if (!volume_attach(m))
+        return;
     pthread_mutex_init(&m->files_lock, NULL);
     m->capabilities = 1;
     if (volume_open(m) && door_open(m)) {
-        if (mount_notify_start(m) && session_open(m)) {
-            if (!mount_live(m, daemon_ready, NULL))
-                fail_text(m->directory, "the mount ended with an error");
-            mount_notify_end(m);
-            session_close(m);
-        }
+        serve_kernel(m);
         call_close(m->door);
     }
-    (void)volume_close(m);
+    volume_close(m);
     pthread_mutex_destroy(&m->files_lock);
 }
 
@@ -420,15 +431,61 @@ void command_mount(const struct args *args)
         exit(result); // the daemon said why
 }
 
+// --- umount --------------------------------------------------------------------------------------
+
+// The image that is mounted on the directory, from the kernel's list; to be freed. NULL: none of ours.
+static char *mounted_image(const char *directory)
+{
+    FILE *list = setmntent("/proc/self/mounts", "re");
+    struct mntent *entry;
+    char *image = NULL;
+    while (list && (entry = getmntent(list)) != NULL) {
+        if (strcmp(entry->mnt_dir, directory) != 0)
+            continue;
+        free(image); // the last one covers those before
+        image = strcmp(entry->mnt_type, "fuse.holdfast") == 0 ? text_copy(entry->mnt_fsname) : NULL;
+    }
+    if (list)
+        endmntent(list);
+    return image;
+}
+
+// The kernel does not wait for the daemon, which holds the image's lock until all is safe.
+static void image_wait(const char *image)
+{
+    enum { STEP_NS = 10000000 };
+    int fd = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        nanosleep(&(struct timespec){.tv_nsec = STEP_NS}, NULL);
+    if (fd >= 0)
+        close(fd);
+}
+
+void command_umount(const struct args *args)
+{
+    char *directory = absolute(args->words[0]), *image = directory ? mounted_image(directory) : NULL;
+    bool lazy = option_given(args, "lazy");
+    if (directory && !image)
+        fail_text(directory, "no volume is mounted here");
+    else if (image && mount_end(directory, lazy) != 0)
+        fail_errno(directory, "cannot unmount");
+    else if (image && !lazy)
+        image_wait(image);
+    free(directory);
+    free(image);
+}
+
 // --- mount.holdfast, mount.fuse.holdfast ----------------------------------------------------------
 
-// mount(8) calls: mount.TYPE SOURCE DIRECTORY [-sfnvrw] [-N namespace] [-o options] [-t type]
-int mount_helper_words(int count, char **words, char **out)
+// mount(8) calls: mount.TYPE SOURCE DIRECTORY [-sfnvrw] [-N namespace] [-o options] [-t type], and umount(8):
+// umount.TYPE DIRECTORY [-flnrv] [-N namespace] [-t type]
+int mount_helper_words(bool ends, int count, char **words, char **out)
 {
-    static char command[] = "mount", list[] = "-o", readonly[] = "ro", sloppy[] = "sloppy", end[] = "--";
+    static char mount[] = "mount", umount[] = "umount", list[] = "-o", readonly[] = "ro", sloppy[] = "sloppy",
+                lazy[] = "--lazy", end[] = "--";
     int n = 1, names = 0;
     char *found[2] = {NULL, NULL};
-    out[n++] = command;
+    out[n++] = ends ? umount : mount;
     for (int i = 1; i < count; i++) {
         char *word = words[i];
         if (word[0] != '-' || !word[1]) {
@@ -438,30 +495,32 @@ int mount_helper_words(int count, char **words, char **out)
             continue;
         }
         for (const char *letter = word + 1; *letter; letter++) {
-            if (*letter == 'f')
+            if (*letter == 'f' && !ends)
                 return 0; // only pretend
-            if (*letter == 'r' || *letter == 's') {
+            if (*letter == 'l' && ends) {
+                out[n++] = lazy;
+            } else if (!ends && (*letter == 'r' || *letter == 's')) {
                 out[n++] = list;
                 out[n++] = *letter == 'r' ? readonly : sloppy;
             } else if (strchr("otN", *letter)) {
                 char *value = letter[1] ? word + (letter - word) + 1 : words[++i];
                 if (!value || i >= count)
                     return -1;
-                if (*letter == 'o') {
+                if (*letter == 'o' && !ends) {
                     out[n++] = list;
                     out[n++] = value;
                 }
                 break;
-            } else if (!strchr("nvw", *letter)) {
+            } else if (!strchr("nvwfr", *letter)) {
                 return -1;
             }
         }
     }
-    if (names != 2)
+    if (names != (ends ? 1 : 2))
         return -1;
     out[n++] = end;
-    out[n++] = found[0];
-    out[n++] = found[1];
+    for (int i = 0; i < names; i++)
+        out[n++] = found[i];
     out[n] = NULL;
     return n;
 }

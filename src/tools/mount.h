@@ -225,6 +225,7 @@ void raw_reply_statx(fuse_req_t req, const struct hf_attr *attr, const struct st
 
 // --- mount_life.c: from the mount to its end -----------------------------------------------------
 
+int mount_end(const char *directory, bool lazy); // unmounts; -1 and errno
 // Serves until the file system is unmounted. ready is called once the mount answers.
 bool mount_live(struct mount *m, void (*ready)(void *context), void *context);
 

@@ -84,7 +84,7 @@ static void event_happened(void *context)
 
 // --- the end -------------------------------------------------------------------------------------
 
-static int run_fusermount(const struct mount *m, bool lazy)
+static int run_fusermount(const char *directory, bool lazy)
 {
     int status = -1;
     pid_t child = fork();
@@ -93,21 +93,22 @@ static int run_fusermount(const struct mount *m, bool lazy)
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        execlp("fusermount3", "fusermount3", options, "--", m->directory, (char *)NULL);
+        execlp("fusermount3", "fusermount3", options, "--", directory, (char *)NULL);
         _exit(127);
     }
     if (child > 0) {
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             continue;
     }
+    errno = EBUSY; // what it mostly is; the program does not say
     return status == 0 ? 0 : -1;
 }
 
-static int unmount(const struct mount *m, bool lazy)
+int mount_end(const char *directory, bool lazy)
 {
     if (geteuid() == 0)
-        return umount2(m->directory, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));
-    return run_fusermount(m, lazy);
+        return umount2(directory, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));
+    return run_fusermount(directory, lazy);
 }
 
 // Somebody still uses the mount: what was written is made safe, the directory is freed, users get errors.
@@ -120,7 +121,7 @@ static void leave_users(struct life *life)
         (void)syncfs(fd);
         close(fd);
     }
-    (void)unmount(m, true);
+    (void)mount_end(m->directory, true);
     fuse_session_exit(m->session);
     // The main thread looks when a signal wakes it.
     while (!life->ended) {
@@ -131,7 +132,7 @@ static void leave_users(struct life *life)
 
 static void terminate(struct life *life)
 {
-    if (unmount(life->m, false) != 0 && !life->ended)
+    if (mount_end(life->m->directory, false) != 0 && !life->ended)
         leave_users(life);
 }
 

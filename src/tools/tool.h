@@ -102,8 +102,9 @@ void progress_end(void);
 // --- target.c: names like vol.hf:/dir/file -------------------------------------------------------
 
 struct target {
-    char *image; // as the user wrote it; NULL: a device of $HOLDFAST_DEVICES
-    char *name;  // what hf_open takes: "X:/dir/file", or "\\.\X:" for the volume
+    char *image;  // as the user wrote it; NULL: a device of $HOLDFAST_DEVICES
+    char *name;   // what hf_open takes: "X:/dir/file", or "\\.\X:" for the volume
+    bool mounted; // image is where the volume is mounted
     size_t length, room;
 };
 
@@ -118,6 +119,7 @@ void target_parse(struct target *t, const char *word, enum target_kind kind); //
 char *image_of(const char *word);                           // of "vol.hf", "vol.hf:" or "vol.hf:/"
 struct target target_volume_root(const char *word);         // the root directory of such a volume
 bool target_attach(const struct target *t, uint32_t flags); // reports
+const char *image_holder(const char *image);                // ": process 123 (holdfast) has it open", or ""
 void target_detach(void); // of what is attached, if anything; commits and reports
 void target_set_drive(const char *letter);
 char target_drive(void);
@@ -192,9 +194,9 @@ nt_status reparse_set_symlink(hf_handle h, const char *target);
 
 // --- mount.c -------------------------------------------------------------------------------------
 
-// What mount(8) says to a helper as words of this program, in room for 2 * count + 4, the first left free:
-// how many; 0: nothing is to be done, -1: not understood.
-int mount_helper_words(int count, char **words, char **out);
+// What mount(8), or umount(8), says to a helper as words of this program, in room for 2 * count + 4, the
+// first left free: how many; 0: nothing is to be done, -1: not understood.
+int mount_helper_words(bool ends, int count, char **words, char **out);
 
 // --- commands ------------------------------------------------------------------------------------
 
@@ -206,6 +208,6 @@ command_fn command_put, command_get;                                            
 command_fn command_ln, command_reparse_get, command_reparse_set, command_reparse_delete; // reparse.c
 command_fn command_integrity_get, command_integrity_set, command_ioctl;                  // control.c
 command_fn command_media_status, command_media_eject, command_media_load;                // media.c
-command_fn command_mount;                                                                // mount.c
+command_fn command_mount, command_umount;                                                // mount.c
 
 #endif
