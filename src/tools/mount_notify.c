@@ -5,6 +5,7 @@
 // queued behind it.
 #include "tools/mount.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,10 +49,17 @@ static void *notifier(void *mount)
 
 bool mount_notify_start(struct mount *m)
 {
+    sigset_t all, before;
     m->first_task = NULL;
     m->last_task = &m->first_task;
-    return pthread_mutex_init(&m->tasks_lock, NULL) == 0 && sem_init(&m->tasks_ready, 0, 0) == 0 &&
-           pthread_create(&m->notifier, NULL, notifier, m) == 0;
+    if (pthread_mutex_init(&m->tasks_lock, NULL) != 0 || sem_init(&m->tasks_ready, 0, 0) != 0)
+        return false;
+    // Signals are for the thread that mount_life.c has for them; one that came here would kill the daemon.
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool good = pthread_create(&m->notifier, NULL, notifier, m) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return good;
 }
 
 // Nobody adds tasks any more; what is queued is done first.

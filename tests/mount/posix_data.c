@@ -167,7 +167,8 @@ CASE(sparse_files)
     CHECK(stat_of("f").st_blocks < 2048);
     MUST(ftruncate(fd, 1LL << 35));
     EQUAL(stat_of("f").st_size, 1LL << 35);
-    FAILS(EFBIG, pwrite(fd, "x", 1, INT64_MAX - 1));
+    if (!on_holdfast) // whose files may be this long
+        FAILS(EFBIG, pwrite(fd, "x", 1, INT64_MAX - 1));
     char c;
     EQUAL(pread(fd, &c, 1, (1LL << 35) - 1), 1);
     EQUAL(c, 0);
@@ -207,7 +208,8 @@ CASE(fallocate_modes)
     int fd = new_file("f", 0644);
     MUST(fallocate(fd, 0, 0, 256 * KI));
     EQUAL(stat_of("f").st_size, 256 * KI);
-    CHECK(stat_of("f").st_blocks >= 256 * KI / 512);
+    // Holdfast writes to new places: clusters set aside would not be the ones that are used (docs/DESIGN.md).
+    CHECK(on_holdfast || stat_of("f").st_blocks >= 256 * KI / 512);
     expect_zeros(fd, 0, 256 * KI);
     MUST(fallocate(fd, FALLOC_FL_KEEP_SIZE, 256 * KI, 256 * KI));
     EQUAL(stat_of("f").st_size, 256 * KI);

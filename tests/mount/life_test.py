@@ -1,0 +1,516 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A mount's life: options, users, the end that is clean and the end that is not, full volumes, limits."""
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+
+import lab
+import tap
+from lab import hf, mounted, run, wait_until
+
+NOBODY = 65534
+AS_NOBODY = ('setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', '--')
+
+
+def digest(path):
+    with open(path, 'rb') as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def put(path, data, sync=False):
+    with open(path, 'wb') as f:
+        f.write(data)
+        if sync:
+            f.flush()
+            os.fsync(f.fileno())
+
+
+def get(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def sync_directory(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def refused(what, *codes):
+    """The call must fail with one of these errnos."""
+    try:
+        what()
+    except OSError as error:
+        assert error.errno in codes, f'{error}, not {[errno.errorcode[c] for c in codes]}'
+        return
+    raise AssertionError(f'did not fail with {[errno.errorcode[c] for c in codes]}')
+
+
+def close_broken(fd):
+    with contextlib.suppress(OSError):
+        os.close(fd)
+
+
+def need_root():
+    if not lab.ROOT:
+        raise tap.Skip('needs root')
+
+
+# --- the end -----------------------------------------------------------------------------------------------------------
+
+def a_clean_unmount_keeps_what_nobody_synced():
+    dice = random.Random(1)
+    wanted = {f'f{i}': dice.randbytes(dice.randrange(100000)) for i in range(50)}
+    with mounted() as m:
+        os.mkdir(m.join('d'))
+        for name, data in wanted.items():
+            put(m.join('d', name), data)
+        os.symlink('d', m.join('link'))
+    with mounted(volume=m.volume) as m:
+        assert sorted(os.listdir(m.join('link'))) == sorted(wanted)
+        return [f'{name} differs' for name, data in wanted.items() if get(m.join('d', name)) != data]
+
+
+def sigterm_is_a_clean_end():
+    with mounted() as m:
+        put(m.join('f'), b'kept')
+        m.process.send_signal(signal.SIGTERM)
+        status = m.process.wait(lab.PATIENCE)
+        assert status == 0, f'exit status {status}\n{m.said()}'
+        assert not lab.is_mounted(m.path)
+        m.end()
+    with mounted(volume=m.volume) as m:
+        assert get(m.join('f')) == b'kept'
+
+
+def a_kill_loses_nothing_that_fsync_covered():
+    volume = lab.Volume()
+    dice = random.Random(2)
+    kept = {}
+    for round_ in range(4):
+        m = volume.mount()
+        for name, data in kept.items():
+            assert get(m.join(name)) == data, f'round {round_}: {name} is not what was synced'
+        for i in range(10):
+            name, data = f'f{round_}-{i}', dice.randbytes(dice.randrange(300000))
+            put(m.join(name), data, sync=True)
+            kept[name] = data
+        put(m.join(f'loose{round_}'), dice.randbytes(100000))  # may be lost, may be there
+        m.kill()
+        volume.check()
+    with mounted(volume=volume) as m:
+        return [f'{name} differs' for name, data in kept.items() if get(m.join(name)) != data]
+
+
+def a_kill_loses_nothing_that_fsync_of_a_directory_covered():
+    volume = lab.Volume()
+    m = volume.mount()
+    for d in ('a', 'b'):
+        os.mkdir(m.join(d))
+    for i in range(100):
+        put(m.join('a', str(i)), b'')
+    os.rename(m.join('a', '7'), m.join('b', 'seven'))
+    os.link(m.join('a', '8'), m.join('b', 'eight'))
+    os.unlink(m.join('a', '9'))
+    os.symlink('target', m.join('b', 'link'))
+    os.setxattr(m.join('b', 'eight'), 'user.x', b'value')
+    os.chmod(m.join('b', 'eight'), 0o4711)
+    sync_directory(m.join('b'))
+    m.kill()
+    with mounted(volume=volume) as m:
+        assert sorted(os.listdir(m.join('a'))) == sorted(str(i) for i in range(100) if i not in (7, 9))
+        assert sorted(os.listdir(m.join('b'))) == ['eight', 'link', 'seven']
+        assert os.readlink(m.join('b', 'link')) == 'target'
+        assert os.getxattr(m.join('b', 'eight'), 'user.x') == b'value'
+        assert stat.S_IMODE(os.stat(m.join('a', '8')).st_mode) == 0o4711
+
+
+def replacing_by_rename_is_old_or_new():
+    volume = lab.Volume()
+    for i in range(6):
+        m = volume.mount()
+        if i:
+            was = get(m.join('config'))
+            assert was in (b'%d' % (i - 1) * 50000, b'%d' % i * 50000), was[:10]
+        put(m.join('config.tmp'), b'%d' % i * 50000, sync=True)
+        os.rename(m.join('config.tmp'), m.join('config'))
+        if i % 2:
+            sync_directory(m.path)
+        else:
+            put(m.join('other'), b'x', sync=True)  # any later fsync covers what was before
+        m.kill()
+        volume.check()
+
+
+def callers_of_a_killed_daemon_get_errors():
+    with mounted(check=False) as m:
+        put(m.join('f'), b'x' * 100000)
+        fd = os.open(m.join('f'), os.O_RDWR)
+        lab.drop_caches(m)
+        m.process.kill()
+        m.process.wait()
+        refused(lambda: os.pread(fd, 100, 0), errno.ENOTCONN, errno.EIO, errno.ECONNABORTED)
+        refused(lambda: os.fsync(fd), errno.ENOTCONN, errno.EIO, errno.ECONNABORTED)
+        refused(lambda: os.stat(m.join('g')), errno.ENOTCONN, errno.ECONNABORTED)
+        close_broken(fd)
+        m.end()
+    m.volume.check()
+
+
+def a_file_removed_while_open_leaves_nothing():
+    volume = lab.Volume()
+    m = volume.mount()
+    free = os.statvfs(m.path).f_bfree
+    fd = os.open(m.join('f'), os.O_CREAT | os.O_RDWR)
+    os.write(fd, b'x' * 5000000)
+    os.unlink(m.join('f'))
+    os.fsync(fd)
+    m.kill()
+    close_broken(fd)
+    with mounted(volume=volume) as m:
+        assert os.listdir(m.path) == []
+        put(m.join('new'), b'')
+        sync_directory(m.path)  # what is removed becomes free with a commit
+        now = os.statvfs(m.path).f_bfree
+        assert now >= free - 64, f'{free} blocks were free, now {now}'
+
+
+def changes_are_committed_every_few_seconds():
+    with mounted('commit=1') as m:
+        os.mkdir(m.join('made'))
+        copy = os.path.join(m.volume.folder, 'copy.hf')
+
+        def committed():
+            shutil.copyfile(m.volume.path, copy)
+            return 'made' in hf('ls', f'{copy}:/')
+        wait_until('a commit', committed)
+
+
+# --- one owner ---------------------------------------------------------------------------------------------------------
+
+def a_second_mount_is_refused():
+    with mounted() as m:
+        put(m.join('f'), b'x')
+        other = os.path.join(m.volume.folder, 'other')
+        os.mkdir(other)
+        said = hf('mount', '--foreground', m.volume.path, other, status=1)
+        assert 'in use' in said and said.count('\n') == 1, said
+        assert not lab.is_mounted(other)
+        assert get(m.join('f')) == b'x'
+
+
+def the_program_on_a_mounted_image_harms_nothing():
+    """Refused, or through the mount: then the mount sees it."""
+    with mounted() as m:
+        put(m.join('f'), b'x', sync=True)
+        status, said = tap.run([lab.HOLDFAST, 'rm', f'{m.volume.path}:/f'])
+        assert os.path.exists(m.join('f')) == (status != 0), said
+        status, said = tap.run([lab.HOLDFAST, 'check', m.volume.path])
+        status, said = tap.run([lab.HOLDFAST, 'format', '--force', m.volume.path])
+        assert status != 0, said
+        put(m.join('g'), b'y', sync=True)
+        assert get(m.join('g')) == b'y'
+
+
+def bad_commands_are_errors():
+    volume = lab.Volume()
+    file = os.path.join(volume.folder, 'file')
+    put(file, b'not a volume' * 1000)
+    for arguments in ([volume.path, '/nowhere'], ['/nowhere', volume.directory], [file, volume.directory],
+                      [volume.path, file], ['-o', 'ro', '/dev/null', volume.directory]):
+        said = hf('mount', '--foreground', *arguments, status=1)
+        assert said.count('\n') == 1 and said.startswith('holdfast: '), said
+    for option in ('nonsense', 'uid=x', 'uid=-1', 'umask=9', 'commit=', 'gid=99999999999'):
+        hf('mount', '--foreground', '-o', option, volume.path, volume.directory, status=2)
+    hf('mount', volume.path, status=2)
+    assert not lab.is_mounted(volume.directory)
+
+
+# --- options -----------------------------------------------------------------------------------------------------------
+
+def read_only():
+    volume = lab.Volume(size='32M')
+    with mounted(volume=volume) as m:
+        put(m.join('f'), b'x' * 10000)
+        os.mkdir(m.join('d'))
+    before = digest(volume.path)
+    with mounted('ro', volume=volume, check=False) as m:
+        assert get(m.join('f')) == b'x' * 10000
+        assert os.statvfs(m.path).f_flag & os.ST_RDONLY
+        for what in (lambda: put(m.join('g'), b''), lambda: os.mkdir(m.join('e')), lambda: os.unlink(m.join('f')),
+                     lambda: os.rename(m.join('f'), m.join('g')), lambda: os.chmod(m.join('f'), 0o600),
+                     lambda: os.setxattr(m.join('f'), 'user.x', b''), lambda: os.truncate(m.join('f'), 0),
+                     lambda: os.rmdir(m.join('d')), lambda: os.utime(m.join('f'))):
+            refused(what, errno.EROFS)
+        sync_directory(m.path)
+    assert digest(volume.path) == before, 'the image was written to'
+    os.chmod(volume.path, 0o444)
+    with mounted('ro', volume=volume, check=False) as m:
+        assert os.listdir(m.path) != []
+
+
+def owners_of_files_that_have_none():
+    volume = lab.Volume()
+    source = os.path.join(volume.folder, 'source')
+    put(source, b'abc')
+    hf('put', source, f'{volume.path}:/f')
+    hf('mkdir', f'{volume.path}:/d')
+    uid, gid = (1234, 5678) if lab.ROOT else (os.getuid(), os.getgid())
+    with mounted(f'uid={uid},gid={gid}', 'umask=027', volume=volume) as m:
+        for name, mode in (('f', stat.S_IFREG | 0o640), ('d', stat.S_IFDIR | 0o750)):
+            s = os.stat(m.join(name))
+            real = (oct(s.st_mode), s.st_uid, s.st_gid)
+            # A file may be shown as a program.
+            assert real in ((oct(mode), uid, gid), (oct(mode | 0o110), uid, gid)), real
+        os.chmod(m.join('f'), 0o604)
+    with mounted(volume=volume) as m:
+        assert stat.S_IMODE(os.stat(m.join('f')).st_mode) == 0o604
+        assert os.stat(m.join('f')).st_uid == uid, 'a chmod keeps the owner that was shown'
+
+
+def open_device(folder):
+    """/dev/fuse is for everybody on ordinary systems, but not in every container."""
+    if os.stat('/dev/fuse').st_mode & 0o006 != 0o006:
+        node = os.path.join(folder, 'fuse')
+        os.mknod(node, stat.S_IFCHR | 0o666, os.stat('/dev/fuse').st_rdev)
+        os.chmod(node, 0o666)
+        run('mount', '--bind', node, '/dev/fuse')
+
+
+def a_user_can_mount():
+    need_root()
+    volume = lab.Volume()
+    open_device(volume.folder)
+    for path in (volume.folder, volume.path, volume.directory):
+        os.chown(path, NOBODY, NOBODY)
+    m = volume.mount(prefix=AS_NOBODY)
+    run(*AS_NOBODY, 'sh', '-ec', f'cd {m.path}; echo hello >f; mkdir d; mv f d; test "$(cat d/f)" = hello; ls -l d')
+    refused(lambda: os.listdir(m.path), errno.EACCES)  # nobody else, root neither
+    with open('/proc/self/mountinfo', encoding='utf-8') as lines:
+        options = [line for line in lines if line.split()[4] == m.path][0]
+    for word in ('nosuid', 'nodev', f'user_id={NOBODY}'):
+        assert word in options, options
+    status, said = tap.run([*AS_NOBODY, lab.UNMOUNTER, '-u', m.path])
+    assert status == 0, said
+    assert m.process.wait(lab.PATIENCE) == 0, m.said()
+    m.end()
+    volume.check()
+    # And not what is not theirs.
+    os.chown(volume.path, 0, 0)
+    os.chmod(volume.path, 0o600)
+    status, said = tap.run([*AS_NOBODY, lab.HOLDFAST, 'mount', '--foreground', volume.path, volume.directory])
+    assert status == 1, said
+
+
+def df_and_mountinfo():
+    with mounted(size='200M') as m:
+        words = run('df', '-T', '-B1', m.path).split('\n')[1].split()
+        assert words[1] == 'fuse.holdfast', words
+        assert words[0].endswith('vol.hf'), words
+        total, used, free = map(int, words[2:5])
+        assert 150 << 20 < total <= 200 << 20 and used < 10 << 20, words
+        put(m.join('f'), b'x' * (20 << 20), sync=True)
+        words = run('df', '-B1', m.path).split('\n')[1].split()
+        assert int(words[3]) <= free - (20 << 20), words
+        found = json.loads(run('findmnt', '-J', m.path))['filesystems'][0]
+        assert found['fstype'] == 'fuse.holdfast', found
+
+
+def mount_programs_as_mount_calls_them():
+    need_root()
+    volume = lab.Volume()
+    helper = os.path.join(volume.folder, 'mount.fuse.holdfast')
+    os.symlink(lab.HOLDFAST, helper)
+    run(helper, volume.path, volume.directory, '-o', 'rw,noatime,dev,suid,_netdev')
+    try:
+        put(os.path.join(volume.directory, 'f'), b'through mount(8)')
+        with open('/proc/self/mountinfo', encoding='utf-8') as lines:
+            assert any(line.split()[4] == volume.directory and 'fuse.holdfast' in line for line in lines)
+    finally:
+        run('umount', volume.directory)
+    wait_until('the daemon to end', lambda: tap.run([lab.HOLDFAST, 'check', volume.path])[0] == 0)
+    assert hf('cat', f'{volume.path}:/f') == 'through mount(8)'
+
+
+def mount_of_type_fuse_holdfast():
+    """mount(8) finds the helper where the installation puts it; here over a copy of that folder."""
+    need_root()
+    volume = lab.Volume()
+    upper, work = os.path.join(volume.folder, 'upper'), os.path.join(volume.folder, 'work')
+    run('mount', '-t', 'tmpfs', 'tmpfs', volume.directory)
+    upper, work = os.path.join(volume.directory, 'upper'), os.path.join(volume.directory, 'work')
+    os.mkdir(upper)
+    os.mkdir(work)
+    os.symlink(lab.HOLDFAST, os.path.join(upper, 'mount.fuse.holdfast'))
+    directory = os.path.join(volume.folder, 'there')
+    os.mkdir(directory)
+    sbin = os.path.realpath('/sbin')
+    status, said = tap.run(['mount', '-t', 'overlay', '-o', f'lowerdir={sbin},upperdir={upper},workdir={work}', 'overlay', sbin])
+    if status != 0:
+        raise tap.Skip(f'no overlay file system: {said}')
+    try:
+        run('mount', '-t', 'fuse.holdfast', '-o', 'noatime', volume.path, directory)
+        put(os.path.join(directory, 'f'), b'x')
+        run('umount', directory)
+    finally:
+        run('umount', '-l', sbin)
+        run('umount', '-l', volume.directory)
+    wait_until('the daemon to end', lambda: tap.run([lab.HOLDFAST, 'check', volume.path])[0] == 0)
+
+
+# --- limits ------------------------------------------------------------------------------------------------------------
+
+class Filler:
+    """Does everything on a small volume until there is no room, and knows what fsync covered."""
+
+    def __init__(self, top, seed):
+        self.top, self.dice = top, random.Random(seed)
+        self.kept, self.full, self.number = {}, 0, 0
+
+    def write(self, path):
+        data = self.dice.randbytes(self.dice.randrange(1, 60000))
+        self.kept.pop(path, None)
+        put(path, data, sync=True)
+        self.kept[path] = data
+
+    def rename(self, path):
+        if self.kept:
+            old = self.dice.choice(sorted(self.kept))
+            if old != path:
+                os.rename(old, path)
+                self.kept[path] = self.kept.pop(old)
+
+    def xattr(self, path):
+        if self.kept:
+            os.setxattr(self.dice.choice(sorted(self.kept)), f'user.{self.number}',
+                        self.dice.randbytes(self.dice.randrange(1, 3000)))
+
+    def link(self, path):
+        if self.kept:
+            old = self.dice.choice(sorted(self.kept))
+            os.link(old, path)
+            os.unlink(path)
+
+    def step(self):
+        self.number += 1
+        path = os.path.join(self.top, f'f{self.number}')
+        what = self.dice.choice([self.write] * 4 + [self.rename, self.xattr, self.link, lambda p: os.mkdir(p + 'd'),
+                                                    lambda p: os.symlink('x' * 3000, p + 'l')])
+        try:
+            what(path)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, f'{what}: {error}'
+            self.full += 1
+
+
+def a_full_volume():
+    for options in (['--cluster', '4K'], ['--cluster', '64K'], ['--integrity', 'off', '--copies', '1']):
+        volume = lab.Volume(*options, size='6M' if '64K' not in options else '32M')
+        m = volume.mount()
+        filler = Filler(m.path, 3)
+        while filler.full < 60 and filler.number < 20000:
+            filler.step()
+        assert filler.full >= 60, f'{options}: never full'
+        for path, data in filler.kept.items():
+            assert get(path) == data, f'{options}: {path} differs'
+        # Deleting works, and then there is room again.
+        for i, path in enumerate(sorted(filler.kept)):
+            if i % 2:
+                os.unlink(path)
+                del filler.kept[path]
+        sync_directory(m.path)
+        put(m.join('again'), b'y' * 50000, sync=True)
+        m.kill()
+        volume.check()
+        with mounted(volume=volume) as m:
+            assert get(m.join('again')) == b'y' * 50000
+            for path, data in filler.kept.items():
+                assert get(path) == data, f'{options}: {path} differs after the kill'
+            for name in os.listdir(m.path):
+                run('rm', '-rf', m.join(name))
+            put(m.join('last'), b'z' * 1000000, sync=True)
+
+
+def a_full_volume_and_the_cache():
+    """What the kernel holds back is written when there is no room any more: somebody is told."""
+    with mounted(size='8M') as m:
+        told = False
+        for i in range(40):
+            try:
+                with open(m.join(f'f{i}'), 'wb') as f:
+                    f.write(b'x' * 500000)
+                    f.flush()
+                    if i % 5 == 4:
+                        os.fsync(f.fileno())
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+                told = True
+        assert told, 'twice as much as fits was written and nobody heard'
+        for i in range(40):
+            if os.path.exists(m.join(f'f{i}')):
+                os.unlink(m.join(f'f{i}'))
+
+
+def many_open_files():
+    count = 10000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count + 100:
+        raise tap.Skip(f'the limit of open files is {hard}')
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, hard))
+    try:
+        with mounted() as m:
+            os.mkdir(m.join('d'))
+            fds = [os.open(m.join('d', str(i)), os.O_CREAT | os.O_RDWR) for i in range(count)]
+            for i, fd in enumerate(fds):
+                os.pwrite(fd, b'%d' % i, 0)
+            for i, fd in enumerate(fds):
+                if i % 3 == 0:
+                    os.unlink(m.join('d', str(i)))
+            for i, fd in enumerate(fds):
+                assert os.pread(fd, 10, 0) == b'%d' % i
+                os.close(fd)
+            assert len(os.listdir(m.join('d'))) == count - (count + 2) // 3
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def little_memory():
+    """The daemon may have no more than this: it works, or says ENOMEM, and lives."""
+    if lab.SANITIZED:
+        return
+    volume = lab.Volume()
+    m = volume.mount('cache=8M', prefix=('prlimit', f'--as={400 << 20}', '--'))
+    refusals = 0
+    for i in range(200):
+        try:
+            put(m.join(f'f{i}'), bytes([i]) * 100000)
+            os.listdir(m.path)
+        except OSError as error:
+            assert error.errno in (errno.ENOMEM, errno.EIO), error
+            refusals += 1
+    copies = [subprocess.Popen(['cp', '-r', m.path, os.path.join(volume.folder, f'copy{i}')], stderr=subprocess.DEVNULL)
+              for i in range(4)]
+    for copy in copies:
+        copy.wait(lab.PATIENCE)
+    assert m.alive(), m.said()
+    assert refusals < 200, 'nothing could be done'
+    m.unmount()
+    volume.check()
+
+
+lab.main([a_clean_unmount_keeps_what_nobody_synced, sigterm_is_a_clean_end, a_kill_loses_nothing_that_fsync_covered,
+          a_kill_loses_nothing_that_fsync_of_a_directory_covered, replacing_by_rename_is_old_or_new,
+          callers_of_a_killed_daemon_get_errors, a_file_removed_while_open_leaves_nothing,
+          changes_are_committed_every_few_seconds, a_second_mount_is_refused,
+          the_program_on_a_mounted_image_harms_nothing, bad_commands_are_errors, read_only,
+          owners_of_files_that_have_none, a_user_can_mount, df_and_mountinfo, mount_programs_as_mount_calls_them,
+          mount_of_type_fuse_holdfast, a_full_volume, a_full_volume_and_the_cache, many_open_files, little_memory])
