@@ -132,6 +132,27 @@ HF_API nt_status hf_xattr_remove(hf_handle volume, uint64_t id, const char *name
 // All names, each ended by NUL.
 HF_API nt_status hf_xattr_list(hf_handle volume, uint64_t id, char *out, size_t size, size_t *length);
 
+// --- checksum events -----------------------------------------------------------------------------
+
+// What the volume found damaged since it was mounted, in Windows' numbers: 130 metadata corrected from its
+// second copy, 131 not corrected, 132 file data corrected, 133 not corrected. The same finding again only
+// counts.
+struct hf_event {
+    uint64_t sequence; // 1, 2, ... in the order of the first sighting
+    struct hf_time first, last;
+    uint64_t node;           // the file; 0 for metadata
+    uint64_t offset, length; // of the file; of the device for metadata
+    uint32_t id;
+    uint32_t count;
+};
+enum { HF_EVENTS_KEPT = 1024 };
+// Events after the one numbered `after`, oldest first, as many as fit; *count in: room, out: how many. Only
+// the newest HF_EVENTS_KEPT are kept.
+HF_API nt_status hf_events(hf_handle volume, uint64_t after, struct hf_event *events, size_t *count);
+// Call fn on the reading thread whenever there is a new event (not when one only counts); fn must not call
+// Holdfast. NULL: nobody any more.
+HF_API nt_status hf_listen(hf_handle volume, void (*fn)(void *context), void *context);
+
 #ifdef __cplusplus
 }
 #endif
