@@ -4,7 +4,7 @@
 // is hostile and not only rotten. Then everything is listed, read, checked, changed and deleted.
 #include "tests/fuzz/image.h"
 
-#include <holdfast/holdfast.h>
+#include <holdfast/posix.h>
 #include <unistd.h>
 
 #include "engine/store.h"
@@ -76,6 +76,29 @@ static void read_file(hf_handle h)
     any(hf_path(h, (char *)buffer, sizeof buffer));
 }
 
+static void read_node(hf_handle h, u64 id)
+{
+    static u8 value[HF_XATTR_SIZE_MAX];
+    static char names[HF_XATTR_LIST_MAX];
+    struct hf_attr attr;
+    size_t length, done;
+    any(hf_node_get(h, id, &attr));
+    any(hf_node_readlink(h, id, names, sizeof names, &done));
+    if (hf_xattr_list(h, id, names, sizeof names, &length) != STATUS_SUCCESS)
+        return;
+    for (const char *name = names; name < names + length; name += strlen(name) + 1)
+        any(hf_xattr_get(h, id, name, value, sizeof value, &done));
+}
+
+static void change_node(hf_handle h, u64 id)
+{
+    static const u8 value[5000] = {7};
+    struct hf_attr attr = {.mode = 0600, .uid = 1, .changed = {.seconds = 1, .nanoseconds = 99}};
+    any(hf_xattr_set(h, id, "user.a", value, sizeof value, 0));
+    any(hf_xattr_remove(h, id, "user.long"));
+    any(hf_node_set(h, id, HF_ATTR_MODE | HF_ATTR_UID | HF_ATTR_CHANGED, &attr));
+}
+
 static void change_file(hf_handle h)
 {
     static const u8 data[70000] = {1};
@@ -108,9 +131,14 @@ static void visit(hf_handle dir, bool write, int depth)
                 goto out;
             u32 access = write ? GENERIC_ALL : GENERIC_READ;
             if (!dots && visit_open(dir, e->name, access, FILE_OPEN_REPARSE_POINT, &h) == STATUS_SUCCESS) {
+                struct hf_stat st;
                 read_file(h);
+                any(hf_stat(h, &st));
+                read_node(h, st.id);
                 if (depth < DEPTH_MAX)
                     visit(h, write, depth + 1);
+                if (write)
+                    change_node(h, st.id);
                 if (write)
                     change_file(h);
                 FUZZ_ASSERT(hf_close(h) == STATUS_SUCCESS);
@@ -120,6 +148,15 @@ static void visit(hf_handle dir, bool write, int depth)
             if (e->next == 0)
                 break;
         }
+    }
+    for (u64 cookie = 0;
+         hf_node_list(dir, cookie, HF_LIST_ATTR, list, room, &done) == STATUS_SUCCESS && done > 0;) {
+        const struct hf_node_entry *e = (const struct hf_node_entry *)list;
+        while (e->next != 0)
+            e = (const struct hf_node_entry *)((const u8 *)e + e->next);
+        cookie = e->cookie;
+        if (entries_left-- <= 0)
+            break;
     }
 out:
     free(list);

@@ -67,6 +67,26 @@ static void make_files(void)
     must(hf_close(h));
 }
 
+// Owners, and extended attributes in one piece and in several.
+static void make_owner(struct store *s, const char *name)
+{
+    static const u8 value[10000] = {1, 2, 3};
+    struct dirent entry;
+    struct inode inode;
+    struct txn *t;
+    must(dirent_find(s, OBJECT_ROOT, (struct str){name, (u32)strlen(name)}, &entry));
+    must(inode_get(s, entry.id, &inode));
+    inode.mode = 0104755;
+    inode.uid = inode.gid = 1000;
+    memset(inode.nanos, 99, sizeof inode.nanos);
+    must(txn_begin(s, TXN_NORMAL, &t));
+    must(inode_put(t, &inode));
+    must(xattr_set(t, entry.id, STR("user.a"), value, 10));
+    must(xattr_set(t, entry.id, STR("user.long"), value, sizeof value));
+    must(xattr_set(t, entry.id, STR("user.none"), value, 0));
+    must(txn_end(t, STATUS_SUCCESS));
+}
+
 // What no user's call leaves behind: an orphan; and clusters that two files share.
 static void make_rest(struct store *s)
 {
@@ -74,6 +94,8 @@ static void make_rest(struct store *s)
     struct dirent d, entry;
     struct stream *from, *to;
     struct txn *t;
+    make_owner(s, "small");
+    make_owner(s, "d");
     must(dirent_find(s, OBJECT_ROOT, STR("d"), &d));
     must(dirent_find(s, d.id, STR("big"), &entry));
     must(stream_open(s, entry.id, (struct str){NULL, 0}, &from));

@@ -112,6 +112,43 @@ static void make_clone(struct store *s, u64 dir, u64 source_id)
     stream_close(source);
 }
 
+static void add_xattr(struct store *s, u64 id, const char *name, u32 length)
+{
+    struct txn *t;
+    u8 value[XATTR_VALUE_MAX];
+    for (u32 i = 0; i < length; i++)
+        value[i] = (u8)(i * 11 + i / 251 + length);
+    assert_ok(txn_begin(s, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, xattr_set(t, id, str_of(name), value, length)));
+}
+
+static void set_owner(struct store *s, u64 id, u32 mode)
+{
+    struct txn *t;
+    struct inode inode;
+    assert_ok(inode_get(s, id, &inode));
+    inode.mode = mode;
+    inode.uid = 1000;
+    inode.gid = 100;
+    inode.device = 7;
+    memset(inode.nanos, 42, sizeof inode.nanos);
+    assert_ok(txn_begin(s, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, inode_put(t, &inode)));
+}
+
+static void make_owned(struct store *s, u64 dir)
+{
+    u64 id;
+    assert_ok(make_file(s, dir, "owned", 5000, true, &id));
+    set_owner(s, id, 0100640);
+    add_xattr(s, id, "security.small", 20);
+    add_xattr(s, id, "user.empty", 0);
+    add_xattr(s, id, "user.large", 40000);
+    assert_ok(create(s, dir, "owned directory", FILE_ATTRIBUTE_DIRECTORY, 0, &id));
+    set_owner(s, id, 042775);
+    add_xattr(s, id, "system.acl", 4093);
+}
+
 static void make_specials(struct store *s, u64 dir)
 {
     struct stream *m;
@@ -134,6 +171,7 @@ static void make_specials(struct store *s, u64 dir)
     set_reparse(s, id, 100);
     assert_ok(create(s, dir, "mount", FILE_ATTRIBUTE_DIRECTORY, 0, &id));
     set_reparse(s, id, 16000);
+    make_owned(s, dir);
     assert_ok(create(s, dir, "other", FILE_ATTRIBUTE_DIRECTORY, 0, &other));
     assert_ok(make_file(s, other, "linked", 4096, true, &id));
     add_link(s, id, dir, "link");
@@ -198,6 +236,20 @@ static void take_stream(struct store *s, struct sample_object *o, struct str nam
     stream_close(m);
 }
 
+static void take_xattrs(struct store *s, struct sample_object *o)
+{
+    struct xattr_position position = {0};
+    u32 length;
+    while (xattr_next(s, o->inode.id, &position, &length) == STATUS_SUCCESS) {
+        struct sample_xattr *x = &o->xattrs[o->xattr_count++];
+        assert_true(o->xattr_count < SAMPLE_XATTRS && position.name_len < sizeof x->name);
+        memcpy(x->name, position.name, position.name_len);
+        x->value = malloc(length + 1ull);
+        assert_ok(xattr_get(s, o->inode.id, str_of(x->name), x->value, length, &x->length));
+        assert_int_equal(x->length, length);
+    }
+}
+
 static void take_object(struct store *s, struct sample_object *o)
 {
     struct dir_position position = {0};
@@ -208,6 +260,7 @@ static void take_object(struct store *s, struct sample_object *o)
         assert_ok(
             reparse_get(s, o->inode.id, o->reparse, MAXIMUM_REPARSE_DATA_BUFFER_SIZE, &o->reparse_length));
     }
+    take_xattrs(s, o);
     if (o->inode.attributes & FILE_ATTRIBUTE_DIRECTORY)
         return;
     take_stream(s, o, str_of(""));
@@ -245,6 +298,8 @@ void sample_free(struct sample *sample)
         free(sample->objects[i].reparse);
         for (u32 n = 0; n < sample->objects[i].stream_count; n++)
             free(sample->objects[i].streams[n].data);
+        for (u32 n = 0; n < sample->objects[i].xattr_count; n++)
+            free(sample->objects[i].xattrs[n].value);
     }
     free(sample->objects);
     free(sample->room);
@@ -284,7 +339,8 @@ static bool same_inode(const struct inode *a, const struct inode *b)
            a->created == b->created && a->accessed == b->accessed && a->written == b->written &&
            a->changed == b->changed && a->reparse_tag == b->reparse_tag && a->size == b->size &&
            a->allocated == b->allocated && a->algorithm == b->algorithm &&
-           a->enforcement_off == b->enforcement_off;
+           a->enforcement_off == b->enforcement_off && a->mode == b->mode && a->uid == b->uid &&
+           a->gid == b->gid && a->device == b->device && memcmp(a->nanos, b->nanos, sizeof a->nanos) == 0;
 }
 
 // Where sums are promised every byte must be right; elsewhere the bytes of one damaged place may differ.
@@ -357,6 +413,31 @@ static void compare_reparse(struct store *s, const struct sample_object *o, stru
         wrong(v, o, "other reparse data", status);
 }
 
+// Up to the first error of the listing, and each by its name.
+static void compare_xattrs(struct store *s, const struct sample_object *o, struct verdict *v)
+{
+    struct xattr_position position = {0};
+    u8 value[XATTR_VALUE_MAX];
+    u32 length;
+    for (u32 i = 0; i < o->xattr_count; i++) {
+        const struct sample_xattr *x = &o->xattrs[i];
+        if (answered(v, o, "get xattr",
+                     xattr_get(s, o->inode.id, str_of(x->name), value, sizeof value, &length)) &&
+            (length != x->length || memcmp(value, x->value, length) != 0))
+            wrong(v, o, "another value of an xattr", STATUS_SUCCESS);
+    }
+    for (u32 i = 0; i <= o->xattr_count; i++) {
+        nt_status status = xattr_next(s, o->inode.id, &position, &length);
+        if (i == o->xattr_count && status == STATUS_NO_MORE_FILES)
+            return;
+        if (!answered(v, o, "list xattrs", status))
+            return;
+        if (i == o->xattr_count || strlen(o->xattrs[i].name) != position.name_len ||
+            memcmp(position.name, o->xattrs[i].name, position.name_len) != 0 || length != o->xattrs[i].length)
+            wrong(v, o, "another xattr", status);
+    }
+}
+
 // The directory's listing up to the first error, against its children in the sample.
 static void compare_listing(struct store *s, const struct sample *sample, const struct sample_object *dir,
                             struct verdict *v)
@@ -395,6 +476,7 @@ void sample_compare(struct store *s, const struct sample *sample, enum sample_de
         if (!same_inode(&inode, &o->inode))
             wrong(v, o, "another inode", STATUS_SUCCESS);
         compare_reparse(s, o, v);
+        compare_xattrs(s, o, v);
         for (u32 n = 0; n < o->stream_count; n++)
             compare_stream(s, sample, o, &o->streams[n], depth, v);
         if (o->stream_count > 0)

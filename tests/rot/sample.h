@@ -11,12 +11,18 @@
 
 #include "engine/engine.h"
 
-enum { SAMPLE_STREAMS = 4, SAMPLE_OBJECTS = 512, SAMPLE_TEXT = 400 };
+enum { SAMPLE_STREAMS = 4, SAMPLE_XATTRS = 4, SAMPLE_OBJECTS = 512, SAMPLE_TEXT = 400 };
 
 struct sample_stream {
     char name[32]; // "": the default stream
     struct stream_info info;
     u8 *data;
+};
+
+struct sample_xattr {
+    char name[32];
+    u32 length;
+    u8 *value;
 };
 
 struct sample_object {
@@ -27,6 +33,8 @@ struct sample_object {
     u32 reparse_length;
     struct sample_stream streams[SAMPLE_STREAMS];
     u32 stream_count;
+    struct sample_xattr xattrs[SAMPLE_XATTRS];
+    u32 xattr_count;
 };
 
 struct sample {
