@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listings for POSIX callers, which go on behind any entry that was given, on any handle (docs/adr).
+// Listings for POSIX callers, which go on behind any entry that was given, on any handle (docs/adr/0015).
 //
 // The cookie of an entry is the number of its file and a hash of its folded name. The name, and with it the
 // place in the directory, is found again in the file's own link records. When the entry has gone meanwhile,
-// the open directory knows where the last few thousand entries that it gave began; without that the listing
-// begins again: an entry may be seen twice, but none is missed.
+// the open directory still knows where the last 2,000 entries or so that it gave were; without that the
+// listing begins again: an entry may be seen twice, but none is missed.
 #include "fs/node.h"
 
 enum {
@@ -85,20 +85,38 @@ static nt_status find_entry(struct listing *l, u64 cookie, bool *found)
     }
 }
 
-// The entry has gone: the newest run that has it. scb.mutex is held.
-static bool find_run(struct listing *l, u64 cookie)
+// Behind those of the run's first `count` entries that are still there, up to one that is not of the run.
+static nt_status skip_given(struct listing *l, const struct run *run, u32 count)
+{
+    struct dir_position next;
+    struct dirent entry;
+    copy_position(&next, &run->start);
+    for (u32 i = 0;; i++) {
+        copy_position(&l->position, &next);
+        nt_status status = dirent_next(l->vcb->store, l->dir, &next, &entry);
+        if (status == STATUS_NO_MORE_FILES)
+            return STATUS_SUCCESS;
+        TRY(status);
+        u64 cookie = cookie_of(entry.id, &next);
+        while (i < count && run->cookies[i] != cookie)
+            i++;
+        if (i == count)
+            return STATUS_SUCCESS;
+    }
+}
+
+// The entry has gone: go on in the newest run that has it. scb.mutex is held.
+static nt_status find_run(struct listing *l, u64 cookie)
 {
     const struct given *given = l->ccb->given;
     for (u32 n = 0; given && n < given->used; n++) {
         const struct run *run = &given->runs[(given->current + RUNS - n) % RUNS];
-        for (u32 i = 0; i < run->count; i++) {
-            if (run->cookies[i] == cookie) {
-                copy_position(&l->position, &run->start);
-                return true;
-            }
-        }
+        for (u32 i = 0; i < run->count; i++)
+            if (run->cookies[i] == cookie)
+                return skip_given(l, run, i + 1);
     }
-    return false;
+    l->position.key_len = 0;
+    return STATUS_SUCCESS;
 }
 
 static bool find_last(struct listing *l, u64 cookie)
@@ -121,10 +139,8 @@ static nt_status resume(struct listing *l, u64 cookie)
     TRY(find_entry(l, cookie, &found));
     if (found)
         return STATUS_SUCCESS;
-    l->position.key_len = 0;
     SCOPE_LOCK(&l->ccb->scb->mutex);
-    find_run(l, cookie);
-    return STATUS_SUCCESS;
+    return find_run(l, cookie);
 }
 
 // --- what was given ------------------------------------------------------------------------------

@@ -191,6 +191,35 @@ static void deleting_what_was_listed(void **state)
     }
 }
 
+// The entry that a caller goes on from is the one that it has just removed, in the middle of what it was
+// given.
+static void deleting_where_it_goes_on(void **state)
+{
+    (void)state;
+    struct file_object f;
+    static char taken[MOST][32];
+    u64 cookie = 0, d = fill_directory(1500);
+    u32 count = 0, removed = 0;
+    open_directory(&f, d);
+    for (;;) {
+        seen.count = 0;
+        if (!list_on(&f, &cookie, 0, 16384))
+            break;
+        for (u32 i = 0; i == 0 || i + 7 < seen.count; i++) {
+            cookie = seen.cookies[i];
+            assert_true(count < MOST);
+            memcpy(taken[count++], seen.names[i], sizeof taken[0]);
+        }
+        if (taken[count - 1][0] != '.') {
+            assert_ok(remove_node(&root, d, taken[count - 1], false));
+            removed++;
+        }
+    }
+    assert_true(removed > 10);
+    assert_int_equal(count, 1502); // each once
+    assert_ok(volume_close(&f));
+}
+
 // Renaming what was listed does not make it come again and again.
 static void renaming_what_was_listed(void **state)
 {
@@ -257,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(root_has_dots, setup, teardown),
         cmocka_unit_test_setup_teardown(cookies_of_another_handle, setup, teardown),
         cmocka_unit_test_setup_teardown(deleting_what_was_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(deleting_where_it_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(renaming_what_was_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cookie_that_nobody_knows, setup, teardown),
         cmocka_unit_test_setup_teardown(who_may_list, setup, teardown),
