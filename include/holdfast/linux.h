@@ -111,16 +111,70 @@ static inline int hf_linux_send_fd(void *context, void *message, size_t size)
     return ioctl(*(int *)context, (unsigned long)HF_LINUX_IOCTL(size), message) < 0 ? errno : 0;
 }
 
-static inline int hf_linux_send_checked(hf_linux_send *send, void *context, unsigned char *message,
-                                        size_t size)
+// The answer's head is in *call.
+static inline int hf_linux_send_checked(hf_linux_send *send, void *context, struct hf_linux_call *call,
+                                        unsigned char *message, size_t size)
 {
-    struct hf_linux_call call;
-    int error = send(context, message, size);
+    int error;
+    call->magic = HF_LINUX_MAGIC;
+    call->version = HF_LINUX_VERSION;
+    memcpy(message, call, sizeof *call);
+    error = send(context, message, size);
     if (error)
         return error;
-    memcpy(&call, message, sizeof call);
-    if (call.magic != HF_LINUX_MAGIC || call.length > size - sizeof call)
-        return EPROTO;
+    memcpy(call, message, sizeof *call);
+    return call->magic != HF_LINUX_MAGIC || call->length > size - sizeof *call ? EPROTO : 0;
+}
+
+// Brings a large input piece by piece; *transaction stands for it. A status other than 0 is in *status.
+static inline int hf_linux_stage(hf_linux_send *send, void *context, unsigned char *message, const void *in,
+                                 uint32_t length, uint64_t *transaction, uint32_t *status)
+{
+    const size_t room = HF_LINUX_MESSAGE_MAX - sizeof(struct hf_linux_call);
+    struct hf_linux_call piece;
+    uint32_t at, n;
+    *status = 0;
+    for (at = 0; at < length && *status == 0; at += n) {
+        int error;
+        n = length - at < room ? length - at : (uint32_t)room;
+        memset(&piece, 0, sizeof piece);
+        piece.op = HF_LINUX_STAGE;
+        piece.transaction = *transaction;
+        piece.in_length = length;
+        piece.offset = at;
+        piece.length = n;
+        memcpy(message + sizeof piece, (const unsigned char *)in + at, n);
+        error = hf_linux_send_checked(send, context, &piece, message, sizeof piece + n);
+        if (error)
+            return error;
+        *status = piece.status;
+        *transaction = piece.transaction;
+    }
+    return 0;
+}
+
+// Fetches what did not fit into the first answer: length bytes in all, `at` of them are in out.
+static inline int hf_linux_fetch(hf_linux_send *send, void *context, unsigned char *message,
+                                 uint64_t transaction, void *out, uint32_t at, uint32_t length)
+{
+    const size_t room = HF_LINUX_MESSAGE_MAX - sizeof(struct hf_linux_call);
+    struct hf_linux_call piece;
+    uint32_t n;
+    for (; at < length; at += n) {
+        int error;
+        n = length - at < room ? length - at : (uint32_t)room;
+        memset(&piece, 0, sizeof piece);
+        piece.op = HF_LINUX_FETCH;
+        piece.transaction = transaction;
+        piece.offset = at;
+        piece.out_length = n;
+        error = hf_linux_send_checked(send, context, &piece, message, sizeof piece + n);
+        if (error)
+            return error;
+        if (piece.status != 0 || piece.length != n)
+            return EPROTO;
+        memcpy((unsigned char *)out + at, message + sizeof piece, n);
+    }
     return 0;
 }
 
@@ -130,86 +184,48 @@ static inline int hf_linux_send_checked(hf_linux_send *send, void *context, unsi
 static inline int hf_linux_exchange(hf_linux_send *send, void *context, struct hf_linux_call *call,
                                     const void *in, void *out, char *text, size_t text_size)
 {
+    enum { TEXT_ROOM = 512 };
     unsigned char message[HF_LINUX_MESSAGE_MAX];
     const size_t head = sizeof *call, room = sizeof message - head;
-    struct hf_linux_call piece;
-    uint32_t in_length = call->in_length, out_length = call->out_length, at = 0, n;
-    uint64_t transaction = 0;
-    int error;
-    call->magic = HF_LINUX_MAGIC;
-    call->version = HF_LINUX_VERSION;
+    const uint32_t in_length = call->in_length, out_length = call->out_length;
+    uint32_t n;
+    int error = 0;
+    call->transaction = 0;
     call->status = 0;
     if (text && text_size)
         text[0] = 0;
-    while (in_length > room && at < in_length) {
-        n = in_length - at < room ? in_length - at : (uint32_t)room;
-        memset(&piece, 0, sizeof piece);
-        piece.magic = HF_LINUX_MAGIC;
-        piece.version = HF_LINUX_VERSION;
-        piece.op = HF_LINUX_STAGE;
-        piece.transaction = transaction;
-        piece.in_length = in_length;
-        piece.offset = at;
-        piece.length = n;
-        memcpy(message, &piece, head);
-        memcpy(message + head, (const unsigned char *)in + at, n);
-        error = hf_linux_send_checked(send, context, message, head + n);
-        if (error)
-            return error;
-        memcpy(&piece, message, head);
-        if (piece.status != 0) {
-            call->status = piece.status;
-            call->length = call->out_length = 0;
-            return 0;
-        }
-        transaction = piece.transaction;
-        at += n;
+    if (in_length > room)
+        error = hf_linux_stage(send, context, message, in, in_length, &call->transaction, &call->status);
+    if (error || call->status != 0) {
+        call->length = call->out_length = 0;
+        return error;
     }
-    call->transaction = transaction;
-    call->length = transaction ? 0 : in_length;
-    memcpy(message, call, head);
+    call->length = in_length > room ? 0 : in_length;
     if (call->length)
         memcpy(message + head, in, call->length);
-    // Room for a text too.
     n = out_length < room ? out_length : (uint32_t)room;
     n = n < call->length ? call->length : n;
-    n = n < 512 ? 512 : n;
-    error = hf_linux_send_checked(send, context, message, head + n);
+    n = n < TEXT_ROOM ? (uint32_t)TEXT_ROOM : n;
+    error = hf_linux_send_checked(send, context, call, message, head + n);
     if (error)
         return error;
-    memcpy(call, message, head);
     if (call->status >= 0xC0000000u) {
-        n = call->length < text_size ? call->length : (uint32_t)(text_size ? text_size - 1 : 0);
         if (text && text_size) {
+            n = call->length < text_size - 1 ? call->length : (uint32_t)(text_size - 1);
             memcpy(text, message + head, n);
             text[n] = 0;
         }
         call->out_length = 0;
         return 0;
     }
-    if (call->out_length > out_length || call->length > call->out_length)
+    if (call->out_length > out_length || call->length > call->out_length ||
+        (!call->transaction && call->length != call->out_length))
         return EPROTO;
     if (call->length)
         memcpy(out, message + head, call->length);
-    for (at = call->length; call->transaction && at < call->out_length; at += n) {
-        n = call->out_length - at < room ? call->out_length - at : (uint32_t)room;
-        memset(&piece, 0, sizeof piece);
-        piece.magic = HF_LINUX_MAGIC;
-        piece.version = HF_LINUX_VERSION;
-        piece.op = HF_LINUX_FETCH;
-        piece.transaction = call->transaction;
-        piece.offset = at;
-        piece.out_length = n;
-        memcpy(message, &piece, head);
-        error = hf_linux_send_checked(send, context, message, head + n);
-        if (error)
-            return error;
-        memcpy(&piece, message, head);
-        if (piece.status != 0 || piece.length != n)
-            return EPROTO;
-        memcpy((unsigned char *)out + at, message + head, n);
-    }
-    return 0;
+    return call->transaction ? hf_linux_fetch(send, context, message, call->transaction, out, call->length,
+                                              call->out_length)
+                             : 0;
 }
 
 // Sends a control code. 0: *status is the answer and *done bytes of out are valid (also with a warning such

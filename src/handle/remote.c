@@ -511,15 +511,39 @@ static nt_status list(struct device *device, struct irp *irp)
 
 // --- control codes -------------------------------------------------------------------------------
 
+// A clone's source is a handle of this process; the mount wants its own for it. copy holds the input with
+// that.
+static const void *source_translate(const struct device *device, const struct irp *irp, u8 *copy)
+{
+    u32 code = irp->p.control.code;
+    bool extended = code == FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX;
+    size_t length = irp->p.control.in_length;
+    size_t at = extended ? offsetof(DUPLICATE_EXTENTS_DATA_EX, FileHandle)
+                         : offsetof(DUPLICATE_EXTENTS_DATA, FileHandle);
+    if ((code != FSCTL_DUPLICATE_EXTENTS_TO_FILE && !extended) || length < at + sizeof(u64) ||
+        length > sizeof(DUPLICATE_EXTENTS_DATA_EX))
+        return irp->p.control.in;
+    const struct file_object *source = irp->p.control.source;
+    const struct remote_file *f = source && source->device == device ? file_of(source) : NULL;
+    u64 handle = f ? f->handle : 0;
+    if (f)
+        write_back(f);
+    memcpy(copy, irp->p.control.in, length);
+    memcpy(copy + at, &handle, sizeof handle);
+    return copy;
+}
+
 static nt_status control(struct device *device, struct irp *irp)
 {
     struct remote_file *f = file_of(irp->file);
     u32 code = irp->p.control.code;
+    u8 copy[sizeof(DUPLICATE_EXTENTS_DATA_EX)];
     if (!f)
         return STATUS_INVALID_DEVICE_REQUEST;
     write_back(f);
-    nt_status status = simple(remote_of(device), irp, HF_LINUX_CONTROL, code, irp->p.control.in,
-                              irp->p.control.in_length, irp->p.control.out, irp->p.control.out_length);
+    nt_status status =
+        simple(remote_of(device), irp, HF_LINUX_CONTROL, code, source_translate(device, irp, copy),
+               irp->p.control.in_length, irp->p.control.out, irp->p.control.out_length);
     if (ACCESS_FROM_CTL_CODE(code) & FILE_WRITE_ACCESS)
         data_forget(f);
     return status;

@@ -630,10 +630,15 @@ static nt_status serve_hello(struct call *c)
     return STATUS_SUCCESS;
 }
 
-static bool changes_file(uint32_t code)
+static bool is_reparse_change(uint32_t code)
 {
     return code == FSCTL_SET_REPARSE_POINT || code == FSCTL_SET_REPARSE_POINT_EX ||
-           code == FSCTL_DELETE_REPARSE_POINT || code == FSCTL_SET_ZERO_DATA || code == FSCTL_SET_SPARSE ||
+           code == FSCTL_DELETE_REPARSE_POINT;
+}
+
+static bool changes_file(uint32_t code)
+{
+    return is_reparse_change(code) || code == FSCTL_SET_SPARSE ||
            (DEVICE_TYPE_FROM_CTL_CODE(code) == FILE_DEVICE_FILE_SYSTEM &&
             ACCESS_FROM_CTL_CODE(code) & FILE_WRITE_ACCESS);
 }
@@ -643,9 +648,7 @@ static nt_status control_allowed(struct call *c, const struct bound *bound, uint
 {
     if (code == FSCTL_DISMOUNT_VOLUME) // umount does that
         return STATUS_ACCESS_DENIED;
-    bool links = code == FSCTL_SET_REPARSE_POINT || code == FSCTL_SET_REPARSE_POINT_EX ||
-                 code == FSCTL_DELETE_REPARSE_POINT;
-    if (!links || rights_all(&c->rights))
+    if (!is_reparse_change(code) || rights_all(&c->rights))
         return STATUS_SUCCESS;
     uint64_t parent;
     const char *name;
@@ -657,20 +660,42 @@ static nt_status control_allowed(struct call *c, const struct bound *bound, uint
     return status;
 }
 
+// A clone names its source by a handle, and any number could be one of the mount's own: only those that this
+// descriptor opened are let through.
+static const void *source_check(struct call *c, uint32_t code, unsigned char *copy)
+{
+    struct bound source;
+    uint64_t handle;
+    bool extended = code == FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX;
+    size_t at = extended ? offsetof(DUPLICATE_EXTENTS_DATA_EX, FileHandle)
+                         : offsetof(DUPLICATE_EXTENTS_DATA, FileHandle);
+    if ((code != FSCTL_DUPLICATE_EXTENTS_TO_FILE && !extended) || c->in_length < at + sizeof handle)
+        return c->in_length ? c->in : NULL;
+    if (c->in_length > sizeof(DUPLICATE_EXTENTS_DATA_EX))
+        c->in_length = sizeof(DUPLICATE_EXTENTS_DATA_EX);
+    memcpy(copy, c->in, c->in_length);
+    memcpy(&handle, copy + at, sizeof handle);
+    if (bound_find(c, handle, -1, &source) != STATUS_SUCCESS)
+        memset(copy + at, 0, sizeof handle);
+    return copy;
+}
+
 static nt_status serve_control(struct call *c)
 {
     struct bound bound;
+    unsigned char copy[sizeof(DUPLICATE_EXTENTS_DATA_EX)];
     uint32_t code = c->head.code;
     nt_status status = handle_of(c, &bound);
     if (status == STATUS_SUCCESS)
         status = control_allowed(c, &bound, code);
     if (status != STATUS_SUCCESS)
         return status;
-    status = hf_ioctl(bound.handle, code, c->in_length ? c->in : NULL, c->in_length,
-                      c->out_length ? c->out : NULL, c->out_length, &c->done);
+    const void *in = source_check(c, code, copy);
+    status = hf_ioctl(bound.handle, code, in, c->in_length, c->out_length ? c->out : NULL, c->out_length,
+                      &c->done);
     if (changes_file(code) && !HF_STATUS_IS_ERROR(status)) {
         data_changed(c, &bound, true);
-        if (code != FSCTL_SET_ZERO_DATA && code != FSCTL_SET_SPARSE)
+        if (is_reparse_change(code))
             name_changed(c->door, bound.handle, bound.node);
     }
     return status;

@@ -98,8 +98,9 @@ static void result_add(int code)
 // hf_open's text is often just the name, "X:/dir/file", which we have said already.
 static bool is_same_name(const char *details, const char *where)
 {
-    const char *path = strstr(where, ":/");
-    return path && details[0] && strcmp(details + 1, path) == 0;
+    size_t length = strlen(details), end = strlen(where);
+    return length > 2 && details[1] == ':' && end >= length - 2 &&
+           strcmp(details + 2, where + end - (length - 2)) == 0;
 }
 
 void fail_status(const char *where, nt_status status, const char *what, ...)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names like vol.hf:/dir/file: parses them, attaches the image as a drive while it is in use (one image
-// at a time), walks trees. The path is kept as hf_open wants it, "X:/dir/file"; users see it with their
-// own word for the image.
+// Names like vol.hf:/dir/file, and Linux paths in a mount: parses them, attaches the image as a drive while
+// it is in use (one image at a time), walks trees. The path is kept as hf_open wants it, "X:/dir/file"; users
+// see it with their own word for the image.
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "tools/tool.h"
 
@@ -85,27 +88,9 @@ static void push(struct target *t, const char *component, size_t length)
     append(t, component, length);
 }
 
-void target_parse(struct target *t, const char *word, enum target_kind kind)
+// Components one by one: "a//./b/" is "a/b", and the root keeps its slash.
+static void append_path(struct target *t, const char *path)
 {
-    *t = (struct target){0};
-    if (kind == TARGET_DEVICE && is_device_name(word)) {
-        append(t, word, strlen(word));
-        return;
-    }
-    const char *end = image_end(word);
-    if (!end && kind == TARGET_DEVICE && !strchr(word, ':'))
-        end = word + strlen(word); // a bare image: the volume itself
-    if (!end || end == word)
-        usage_error("'%s': expected VOLUME:/PATH, such as vol.hf:/dir/file", word);
-    t->image = text_copy(word);
-    t->image[end - word] = 0;
-    const char *path = *end ? end + 1 : end;
-    if (kind == TARGET_DEVICE && !*path) {
-        append(t, "\\\\.\\", 4);
-        append(t, drive, 2);
-        return;
-    }
-    // Components one by one: "a//./b/" is "a/b", and the root keeps its slash.
     append(t, drive, 2);
     append(t, "/", 1);
     while (*path) {
@@ -116,9 +101,57 @@ void target_parse(struct target *t, const char *word, enum target_kind kind)
     }
 }
 
+// A Linux path in the mount of a volume: goes through the mount.
+static bool parse_mounted(struct target *t, const char *word)
+{
+    char point[PATH_MAX], inside[PATH_MAX];
+    if (hf_mount_of(word, point, sizeof point, inside, sizeof inside) != STATUS_SUCCESS)
+        return false;
+    t->image = text_copy(point);
+    t->mounted = true;
+    append_path(t, inside);
+    return true;
+}
+
+void target_parse(struct target *t, const char *word, enum target_kind kind)
+{
+    *t = (struct target){0};
+    if (kind == TARGET_DEVICE && is_device_name(word)) {
+        append(t, word, strlen(word));
+        return;
+    }
+    const char *end = image_end(word);
+    if (!end && parse_mounted(t, word))
+        return;
+    if (!end && kind == TARGET_DEVICE && !strchr(word, ':'))
+        end = word + strlen(word); // a bare image: the volume itself
+    if (!end || end == word)
+        usage_error("'%s': expected VOLUME:/PATH, such as vol.hf:/dir/file, or a path in a mount", word);
+    t->image = text_copy(word);
+    t->image[end - word] = 0;
+    const char *path = *end ? end + 1 : end;
+    if (kind == TARGET_DEVICE && !*path) {
+        append(t, "\\\\.\\", 4);
+        append(t, drive, 2);
+        return;
+    }
+    append_path(t, path);
+}
+
+static bool is_directory_here(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 struct target target_volume_root(const char *word)
 {
-    struct target t = {.image = image_of(word)};
+    struct target t = {0};
+    if (!image_end(word) && is_directory_here(word) && parse_mounted(&t, word)) {
+        target_pop(&t, 3); // of any directory in it
+        return t;
+    }
+    t.image = image_of(word);
     append(&t, drive, 2);
     append(&t, "/", 1);
     return t;
@@ -133,7 +166,7 @@ void target_free(struct target *t)
 
 void target_copy(struct target *t, const struct target *from)
 {
-    *t = (struct target){.image = from->image ? text_copy(from->image) : NULL};
+    *t = (struct target){.image = from->image ? text_copy(from->image) : NULL, .mounted = from->mounted};
     append(t, from->name, from->length);
 }
 
@@ -177,8 +210,9 @@ const char *target_shown(const struct target *t)
     size_t image = strlen(t->image), length = strlen(path);
     shown = memory_grow(shown, image + length + 2);
     memcpy(shown, t->image, image);
-    shown[image] = ':';
-    memcpy(shown + image + 1, path, length + 1);
+    if (!t->mounted)
+        shown[image++] = ':';
+    memcpy(shown + image, path, length + 1);
     return shown;
 }
 
@@ -206,26 +240,70 @@ static bool attach_devices(void)
     return status == STATUS_SUCCESS;
 }
 
+// Who has locked the image, as far as the kernel tells: "FLOCK ADVISORY WRITE 123 00:2a:17 0 EOF".
+const char *image_holder(const char *image)
+{
+    static char text[80];
+    struct stat st;
+    unsigned major, minor;
+    unsigned long long inode;
+    char line[256], name[32] = "?";
+    int pid = 0, found;
+    FILE *locks = stat(image, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
+    text[0] = 0;
+    while (locks && !pid && fgets(line, sizeof line, locks))
+        if (sscanf(line, "%*d: %*s %*s %*s %d %x:%x:%llu", &found, &major, &minor, &inode) == 4 &&
+            inode == st.st_ino && makedev(major, minor) == st.st_dev)
+            pid = found;
+    if (locks)
+        fclose(locks);
+    if (pid <= 0)
+        return text;
+    snprintf(line, sizeof line, "/proc/%d/comm", pid);
+    FILE *comm = fopen(line, "re");
+    if (comm && fgets(name, sizeof name, comm))
+        name[strcspn(name, "\n")] = 0;
+    if (comm)
+        fclose(comm);
+    snprintf(text, sizeof text, ": process %d (%s) has it open", pid, name);
+    return text;
+}
+
+static nt_status attach(const char *prefix, const char *what, const char *options)
+{
+    size_t size = strlen(prefix) + strlen(what) + strlen(options) + 1;
+    char *spec = memory(size);
+    snprintf(spec, size, "%s%s%s", prefix, what, options);
+    nt_status status = hf_attach(drive, spec);
+    free(spec);
+    return status;
+}
+
 bool target_attach(const struct target *t, uint32_t flags)
 {
+    char options[32], point[PATH_MAX];
+    nt_status status;
     if (!t->image)
         return attach_devices();
     if (attached && strcmp(attached, t->image) == 0 && attached_flags == flags)
         return true;
     target_detach();
-    if (strchr(t->image, ',')) {
+    if (!t->mounted && strchr(t->image, ',')) {
         fail_text(t->image, "the name of an image cannot hold ','");
         return false;
     }
-    const char *readonly = flags & ATTACH_WRITE ? "" : ",readonly";
-    const char *removable = flags & ATTACH_REMOVABLE ? ",removable" : "";
-    size_t size = strlen(t->image) + 40;
-    char *spec = memory(size);
-    snprintf(spec, size, "file:%s%s%s", t->image, readonly, removable);
-    nt_status status = hf_attach(drive, spec);
-    free(spec);
+    snprintf(options, sizeof options, "%s%s", flags & ATTACH_WRITE ? "" : ",readonly",
+             flags & ATTACH_REMOVABLE ? ",removable" : "");
+    if (t->mounted)
+        status = attach("mount:", t->image, "");
+    else
+        status = attach("file:", t->image, options);
+    // Somebody has it; if that is a mount, the way leads through it.
+    if (status == STATUS_SHARING_VIOLATION && hf_mount_with(t->image, point, sizeof point) == STATUS_SUCCESS)
+        status = attach("mount:", point, "");
     if (status != STATUS_SUCCESS) {
-        fail_status(t->image, status, "cannot open the image");
+        fail_status(t->image, status, "cannot open the %s%s", t->mounted ? "mount" : "image",
+                    status == STATUS_SHARING_VIOLATION ? image_holder(t->image) : "");
         return false;
     }
     attached = text_copy(t->image);

@@ -14,7 +14,7 @@ static struct range_locks la, lb;
 static int setup(void **state)
 {
     (void)state;
-    strcpy(path + strlen(path) - 6, "XXXXXX");
+    memcpy(path + strlen(path) - 6, "XXXXXX", 6);
     a = mkstemp(path);
     b = open(path, O_RDWR | O_CLOEXEC);
     assert_true(a >= 0 && b >= 0);
