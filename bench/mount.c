@@ -27,7 +27,7 @@ static const uint64_t amounts_quick[AMOUNTS] = {4 * MIB, 100, 100, 50, 5, 200};
 static const uint64_t image_full = 2048ull * MIB, image_quick = 256ull * MIB;
 
 enum { OURS, NTFS, BTRFS, EXT4, SIDES };
-static char images[SIDES][PATH_SIZE], roots[SIDES][PATH_SIZE], holdfast[PATH_SIZE];
+static char images[SIDES][PATH_SIZE], roots[SIDES][PATH_SIZE], holdfast[PATH_SIZE], image_size[32];
 
 // A file system. The one that is mounted by a daemon gets the daemon as our child, so that its end is seen.
 static struct side {
@@ -41,7 +41,7 @@ static struct side {
 } sides[SIDES] = {
     {.name = "holdfast",
      .daemon = true,
-     .make = {holdfast, "format", "--force", "--case-sensitive", images[OURS]},
+     .make = {holdfast, "format", "--force", "--case-sensitive", "--size", image_size, images[OURS]},
      .mount = {holdfast, "mount", "--foreground", images[OURS], roots[OURS]}},
     {.name = "ntfs-3g",
      .daemon = true,
@@ -138,10 +138,12 @@ static void side_unmount(struct side *side)
 static void side_make(struct side *side, const char *work)
 {
     bool quick = bench.amount == amounts_quick;
+    uint64_t size = quick ? image_quick : image_full;
     path_set(images[side - sides], "%s/%s.img", work, side->name);
     path_set(roots[side - sides], "%s/%s", work, side->name);
     posix_ok(mkdir(roots[side - sides], 0700) == 0, roots[side - sides]);
-    image_make(images[side - sides], quick ? image_quick : image_full, quick);
+    image_make(images[side - sides], size, quick);
+    snprintf(image_size, sizeof image_size, "%llu", (unsigned long long)size);
     side->present = true;
     if (!program_ended(program_start(side->make)))
         side_skip(side, side->make[0]);
@@ -524,6 +526,10 @@ int main(int argc, char **argv)
         bench.data[i] = (uint8_t)(i * 131 + (i >> 8));
     for (int side = 0; side < SIDES; side++)
         side_make(&sides[side], argv[at + 1]);
+    if (!sides[OURS].present) {
+        printf("nothing to measure: %s\n", sides[OURS].reason);
+        return access("/dev/fuse", R_OK | W_OK) == 0 ? 1 : SKIPPED;
+    }
     for (bench.round = 0; bench.round < bench.rounds; bench.round++) {
         fprintf(stderr, "round %d of %d\n", bench.round + 1, bench.rounds);
         measure();
@@ -532,7 +538,5 @@ int main(int argc, char **argv)
     for (int side = 0; side < SIDES; side++)
         if (sides[side].present)
             side_unmount(&sides[side]);
-    if (!sides[OURS].present && access("/dev/fuse", R_OK | W_OK) != 0)
-        return SKIPPED;
-    return sides[OURS].present ? 0 : 1;
+    return 0;
 }
