@@ -8,6 +8,7 @@
 #include <string.h>
 
 const char *const model_stream_names[STREAMS] = {"", "one", "Second stream"};
+const char *const model_xattr_names[XATTRS] = {"user.a", "User.A", "security.\xFF\x01"};
 
 const char *model_name(uint8_t name)
 {
@@ -194,6 +195,7 @@ static void empty_file(struct node *n, const struct op *op)
     }
     n->streams[0].size = 0;
     n->tag = 0;
+    n->born = false; // whether a file that is replaced keeps its time of creation is not ours to say
     for (int i = 1; i < STREAMS; i++)
         drop_stream(&n->streams[i]);
 }
@@ -347,6 +349,37 @@ static nt_status do_reparse(const struct model *m, struct node *n, uint16_t inde
     return STATUS_SUCCESS;
 }
 
+static nt_status do_posix(struct node *n, const struct op *op)
+{
+    struct xattr_model *x = &n->xattrs[op->xattr];
+    if (op->kind == OP_XATTR_REMOVE && !x->exists)
+        return STATUS_NONEXISTENT_EA_ENTRY;
+    if (op->kind == OP_XATTR_SET && op->length > XATTR_MOST)
+        return STATUS_EA_TOO_LARGE;
+    if (op->kind == OP_OWNER) {
+        n->owned = n->born = true;
+        n->owner = n->created = op->seed;
+    } else {
+        *x = (struct xattr_model){op->kind == OP_XATTR_SET, op->length, op->seed};
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status do_exchange(struct model *m, const struct op *op, struct entry *e)
+{
+    struct entry *other;
+    nt_status status = model_find(m, &op->to, &other);
+    if (status != STATUS_SUCCESS)
+        return status;
+    uint16_t a = e->node, b = other->node;
+    if (a != b && ((m->nodes[a].directory && is_at_or_above(m, a, other->parent)) ||
+                   (m->nodes[b].directory && is_at_or_above(m, b, e->parent))))
+        return STATUS_INVALID_PARAMETER;
+    e->node = b;
+    other->node = a;
+    return STATUS_SUCCESS;
+}
+
 static nt_status do_delete(struct model *m, const struct op *op, struct entry *e)
 {
     struct node *n = &m->nodes[e->node];
@@ -396,6 +429,12 @@ nt_status model_do(struct model *m, const struct op *op)
         return do_reparse(m, n, e->node, op);
     case OP_INTEGRITY:
         return do_integrity(n, op);
+    case OP_OWNER:
+    case OP_XATTR_SET:
+    case OP_XATTR_REMOVE:
+        return do_posix(n, op);
+    case OP_EXCHANGE:
+        return do_exchange(m, op, e);
     case OP_LIST:
         return n->directory ? STATUS_SUCCESS : STATUS_NOT_A_DIRECTORY;
     default:
@@ -439,7 +478,8 @@ static uint32_t roll_length(uint64_t *state)
 
 struct op model_op(uint64_t seed, uint32_t number)
 {
-    static const uint8_t weights[OP_KINDS] = {12, 8, 30, 6, 6, 5, 8, 8, 5, 5, 2, 2, 3, 3, 3, 1, 1};
+    static const uint8_t weights[OP_KINDS] = {12, 8, 30, 6, 6, 5, 8, 8, 5, 5, 2,
+                                              2,  3, 3,  4, 5, 2, 3, 3, 1, 1};
     uint64_t state = seed * 1000003 + number;
     uint32_t sum = 0, kind = 0;
     for (int i = 0; i < OP_KINDS; i++)
@@ -459,6 +499,7 @@ struct op model_op(uint64_t seed, uint32_t number)
     op.length = roll_length(&state);
     op.offset = roll_length(&state) * (1 + roll(&state, 3));
     op.seed = roll(&state, UINT32_MAX);
+    op.xattr = (uint8_t)roll(&state, XATTRS);
     if (kind == OP_OPEN && roll(&state, 8) == 0)
         op.directory = true;
     if (kind == OP_MKDIR) {
@@ -481,14 +522,14 @@ static void print_path(const struct path *p)
 void model_print_op(const struct op *op, uint32_t number)
 {
     static const char *const kinds[OP_KINDS] = {
-        "open",           "mkdir",     "write", "append", "size",          "zero",
-        "read",           "rename",    "link",  "delete", "delete stream", "set reparse",
-        "delete reparse", "integrity", "list",  "flush",  "reopen"};
+        "open",   "mkdir",     "write",        "append",        "size",        "zero",           "read",
+        "rename", "link",      "delete",       "delete stream", "set reparse", "delete reparse", "integrity",
+        "owner",  "set xattr", "remove xattr", "exchange",      "list",        "flush",          "reopen"};
     printf("# %6u %s ", number, kinds[op->kind]);
     print_path(&op->path);
     if (op->stream)
         printf(":%s", model_stream_names[op->stream]);
-    if (op->kind == OP_RENAME || op->kind == OP_LINK) {
+    if (op->kind == OP_RENAME || op->kind == OP_LINK || op->kind == OP_EXCHANGE) {
         printf(" -> ");
         print_path(&op->to);
     }

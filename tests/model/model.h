@@ -21,7 +21,10 @@ enum {
     NODES = 400,     // files and directories, the root included
     ENTRIES = 600,   // names of them
 
+    XATTRS = 3, // names of extended attributes
+
     REPARSE_MOST = 9000,
+    XATTR_MOST = 65536,
     ROOT = 0,
 };
 
@@ -40,6 +43,10 @@ enum kind {
     OP_REPARSE_SET,
     OP_REPARSE_DELETE,
     OP_INTEGRITY,
+    OP_OWNER, // mode, owner, time of creation
+    OP_XATTR_SET,
+    OP_XATTR_REMOVE,
+    OP_EXCHANGE, // if both are there
     OP_LIST,
     OP_FLUSH,
     OP_REOPEN,
@@ -55,7 +62,7 @@ struct op {
     enum kind kind;
     struct path path, to;
     uint8_t stream;
-    uint8_t disposition;
+    uint8_t disposition, xattr;
     bool directory, plain; // ask for a directory; for anything but one
     bool replace, posix;
     bool creates; // a write that makes what is not there
@@ -68,12 +75,19 @@ struct stream_model {
     uint32_t size;
     bool summed, off;
 };
+struct xattr_model {
+    bool exists;
+    uint32_t length, seed;
+};
 struct node {
     bool used, directory;
     uint32_t links;
     uint64_t id; // as the volume calls it, once known
     struct stream_model streams[STREAMS];
     uint32_t tag, reparse_length, reparse_seed;
+    bool owned, born; // owner is the seed of mode and owner; created that of a time of creation
+    uint32_t owner, created;
+    struct xattr_model xattrs[XATTRS];
 };
 struct entry {
     bool used;
@@ -98,6 +112,6 @@ void model_bytes(uint32_t seed, uint32_t length, uint8_t *out); // what is writt
 struct op model_op(uint64_t seed, uint32_t number);             // the operation of a history
 void model_print_op(const struct op *op, uint32_t number);
 const char *model_name(uint8_t name);
-extern const char *const model_stream_names[STREAMS];
+extern const char *const model_stream_names[STREAMS], *const model_xattr_names[XATTRS];
 
 #endif

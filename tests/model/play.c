@@ -3,7 +3,7 @@
 // full volume may refuse to grow; then the model does not take the step either.
 #include "tests/model/play.h"
 
-#include <holdfast/holdfast.h>
+#include <holdfast/posix.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +108,62 @@ static nt_status do_reparse(const struct op *op, hf_handle h)
                     &done);
 }
 
+static struct hf_time created_of(uint32_t seed)
+{
+    return (struct hf_time){.seconds = seed % 1000000000, .nanoseconds = seed % 999999937};
+}
+
+static nt_status do_posix(const struct op *op, hf_handle h)
+{
+    static uint8_t value[XATTR_MOST + 1];
+    const char *name = model_xattr_names[op->xattr];
+    struct hf_stat st;
+    struct hf_attr attr = {
+        .mode = op->seed & 07777, .uid = op->seed / 3, .gid = op->seed / 7, .created = created_of(op->seed)};
+    nt_status status = hf_stat(h, &st);
+    if (status != STATUS_SUCCESS)
+        return status;
+    if (op->kind == OP_XATTR_REMOVE)
+        return hf_xattr_remove(h, st.id, name);
+    if (op->kind == OP_OWNER)
+        return hf_node_set(h, st.id, HF_ATTR_MODE | HF_ATTR_UID | HF_ATTR_GID | HF_ATTR_CREATED, &attr);
+    uint32_t length = op->length > XATTR_MOST ? XATTR_MOST + 1 : op->length;
+    model_bytes(op->seed, length, value);
+    return hf_xattr_set(h, st.id, name, value, length, 0);
+}
+
+// The number of the directory that holds a path.
+static nt_status parent_of(const struct path *path, bool posix, uint64_t *id)
+{
+    char name[PATH_ROOM];
+    struct path parent = *path;
+    struct hf_stat st = {0};
+    hf_handle h;
+    parent.depth--;
+    path_text(&parent, 0, posix, name);
+    if (parent.depth == 0)
+        strcat(name, "\\");
+    nt_status status = hf_open(name, &(struct hf_open_options){.access = FILE_READ_ATTRIBUTES}, &h);
+    if (status != STATUS_SUCCESS)
+        return status;
+    status = hf_stat(h, &st);
+    *id = st.id;
+    nt_status closed = hf_close(h);
+    return status != STATUS_SUCCESS ? status : closed;
+}
+
+static nt_status do_exchange(const struct op *op, hf_handle h)
+{
+    uint64_t parent, other;
+    nt_status status = parent_of(&op->path, op->posix, &parent);
+    if (status == STATUS_SUCCESS)
+        status = parent_of(&op->to, op->posix, &other);
+    if (status != STATUS_SUCCESS)
+        return status;
+    return hf_node_rename(h, parent, model_name(op->path.names[op->path.depth - 1]), other,
+                          model_name(op->to.names[op->to.depth - 1]), HF_RENAME_EXCHANGE);
+}
+
 static nt_status do_zero(const struct op *op, hf_handle h)
 {
     int64_t range[2] = {op->offset, (int64_t)op->offset + op->length};
@@ -149,6 +205,12 @@ static nt_status on_handle(const struct op *op, hf_handle h)
         return hf_delete(h);
     case OP_INTEGRITY:
         return do_integrity(op, h);
+    case OP_OWNER:
+    case OP_XATTR_SET:
+    case OP_XATTR_REMOVE:
+        return do_posix(op, h);
+    case OP_EXCHANGE:
+        return do_exchange(op, h);
     case OP_REPARSE_SET:
     case OP_REPARSE_DELETE:
         return do_reparse(op, h);
@@ -227,6 +289,46 @@ static bool compare_reparse(struct play *p, hf_handle h, const struct node *n)
     return (done == length && memcmp(is, should, length) == 0) || complain(p, "the reparse data differ");
 }
 
+static bool compare_xattrs(struct play *p, hf_handle h, uint64_t id, const struct node *n)
+{
+    static uint8_t is[XATTR_MOST], should[XATTR_MOST];
+    char names[100];
+    size_t length, all = 0;
+    for (int i = 0; i < XATTRS; i++) {
+        const struct xattr_model *x = &n->xattrs[i];
+        nt_status status = hf_xattr_get(h, id, model_xattr_names[i], is, sizeof is, &length);
+        if (!expect(p, "an xattr", status, x->exists ? STATUS_SUCCESS : STATUS_NONEXISTENT_EA_ENTRY))
+            return false;
+        if (!x->exists)
+            continue;
+        model_bytes(x->seed, x->length, should);
+        if (length != x->length || memcmp(is, should, length) != 0)
+            return complain(p, "the xattr %s differs", model_xattr_names[i]);
+        all += strlen(model_xattr_names[i]) + 1;
+    }
+    return expect(p, "listing xattrs", hf_xattr_list(h, id, names, sizeof names, &length), STATUS_SUCCESS) &&
+           (length == all || complain(p, "the list of xattrs has %zu bytes, expected %zu", length, all));
+}
+
+static bool compare_posix(struct play *p, hf_handle h, uint64_t id, const struct node *n)
+{
+    struct hf_attr attr;
+    if (!expect(p, "attributes", hf_node_get(h, id, &attr), STATUS_SUCCESS))
+        return false;
+    uint32_t mode = n->owned ? n->owner & 07777 : 0, uid = n->owned ? n->owner / 3 : 0,
+             gid = n->owned ? n->owner / 7 : 0;
+    if (!(attr.mode & HF_MODE_UNSET) != n->owned || (n->owned && (attr.mode & 07777) != mode) ||
+        attr.uid != uid || attr.gid != gid)
+        return complain(p, "mode %o, owner %u:%u, expected %o, %u:%u", attr.mode, attr.uid, attr.gid, mode,
+                        uid, gid);
+    struct hf_time created = created_of(n->created);
+    if (n->born &&
+        (attr.created.seconds != created.seconds || attr.created.nanoseconds != created.nanoseconds))
+        return complain(p, "created at %lld.%u, expected %lld.%u", (long long)attr.created.seconds,
+                        attr.created.nanoseconds, (long long)created.seconds, created.nanoseconds);
+    return compare_xattrs(p, h, id, n);
+}
+
 static bool compare_facts(struct play *p, hf_handle h, struct node *n)
 {
     struct hf_stat st;
@@ -241,7 +343,8 @@ static bool compare_facts(struct play *p, hf_handle h, struct node *n)
         return complain(p, "id %llu size %llu links %u tag %x attributes %x, expected %llu %u %u %x",
                         (unsigned long long)st.id, (unsigned long long)st.size, st.links, st.reparse_tag,
                         st.attributes, (unsigned long long)n->id, n->streams[0].size, n->links, n->tag);
-    return compare_reparse(p, h, n) && compare_integrity(p, h, &n->streams[0]);
+    return compare_reparse(p, h, n) && compare_integrity(p, h, &n->streams[0]) &&
+           compare_posix(p, h, st.id, n);
 }
 
 // The names that a directory shows are the model's, as often.
@@ -389,6 +492,18 @@ static void do_part(struct play *p, const struct op *op, bool opened)
         adopt(op, &p->model.nodes[e->node].streams[op->stream]);
 }
 
+// Both names as they are spelled. False: one of them is not there.
+static bool spell(struct play *p, struct op *op)
+{
+    struct entry *e, *other;
+    if (model_find(&p->model, &op->path, &e) != STATUS_SUCCESS ||
+        model_find(&p->model, &op->to, &other) != STATUS_SUCCESS)
+        return false;
+    op->path.names[op->path.depth - 1] = e->name;
+    op->to.names[op->to.depth - 1] = other->name;
+    return true;
+}
+
 bool play_op(struct play *p, const struct op *drawn)
 {
     struct op op = *drawn;
@@ -397,7 +512,7 @@ bool play_op(struct play *p, const struct op *drawn)
     bool opened;
     if (!named)
         op.stream = 0;
-    if (!model_has_room(&p->model))
+    if (!model_has_room(&p->model) || (op.kind == OP_EXCHANGE && !spell(p, &op)))
         return true;
     nt_status status = do_op(p, &op, &opened);
     if (status == STATUS_DISK_FULL && may_be_full(&op))
@@ -406,7 +521,8 @@ bool play_op(struct play *p, const struct op *drawn)
         return false;
     if (op.kind == OP_REOPEN || op.kind == OP_FLUSH)
         return true;
-    if ((op.kind == OP_RENAME || op.kind == OP_LINK) && !compare_path(p, &op.to, 0, 0))
+    if ((op.kind == OP_RENAME || op.kind == OP_LINK || op.kind == OP_EXCHANGE) &&
+        !compare_path(p, &op.to, 0, 0))
         return false;
     return compare_path(p, &op.path, op.stream, op.stream);
 }
