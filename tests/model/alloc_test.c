@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include <holdfast/holdfast.h>
+#include <holdfast/posix.h>
+#include <sys/stat.h>
 
 enum { IMAGE = 4 << 20, ROUNDS_MAX = 5000 };
 
@@ -100,6 +101,38 @@ static nt_status nothing(hf_handle h)
     return STATUS_SUCCESS;
 }
 
+// The first that fails ends it.
+static nt_status nodes(hf_handle volume)
+{
+    static const struct hf_xattr xattr = {"user.a", data, 5000};
+    static char out[4096];
+    struct hf_attr d, f, l;
+    struct hf_node_new what = {.mode = S_IFDIR | 0755};
+    hf_handle h = NULL;
+    size_t done;
+    nt_status status = hf_node_create(volume, HF_NODE_ROOT, "nodes", &what, &d);
+    what = (struct hf_node_new){.mode = S_IFREG | 0644, .xattrs = &xattr, .xattr_count = 1};
+    status = status ? status : hf_node_create(volume, d.id, "file", &what, &f);
+    what = (struct hf_node_new){.mode = S_IFLNK | 0777, .target = "file"};
+    status = status ? status : hf_node_create(volume, d.id, "link", &what, &l);
+    status = status ? status : hf_node_readlink(volume, l.id, out, sizeof out, &done);
+    status = status ? status : hf_node_link(volume, f.id, d.id, "name", &f);
+    status = status ? status : hf_node_rename(volume, d.id, "link", d.id, "name", HF_RENAME_EXCHANGE);
+    status = status ? status : hf_node_rename(volume, d.id, "link", d.id, "name", 0);
+    status = status ? status : hf_xattr_set(volume, f.id, "user.b", data, sizeof data / 2, 0);
+    status = status ? status : hf_xattr_get(volume, f.id, "user.a", out, 0, &done);
+    f.size = 100000;
+    status = status ? status : hf_node_set(volume, f.id, HF_ATTR_SIZE | HF_ATTR_UID, &f);
+    status = status ? status : hf_node_open(volume, d.id, FILE_LIST_DIRECTORY, &h);
+    status = status ? status : hf_node_list(h, 0, HF_LIST_ATTR, out, sizeof out, &done);
+    status = status ? status : hf_node_unlink(volume, d.id, "file", false);
+    if (h) {
+        nt_status closed = hf_close(h);
+        status = status ? status : closed;
+    }
+    return status;
+}
+
 static const struct {
     const char *name;
     uint32_t access, disposition;
@@ -112,6 +145,7 @@ static const struct {
     {"X:\\new", DELETE | FILE_WRITE_ATTRIBUTES, FILE_OPEN, rename_and_link},
     {"X:\\d", FILE_LIST_DIRECTORY, FILE_OPEN, list},
     {"X:\\linked", DELETE, FILE_OPEN, hf_delete},
+    {"X:/", FILE_READ_ATTRIBUTES, FILE_OPEN, nodes},
     {"X:\\d\\kept", FILE_READ_DATA, FILE_OPEN, nothing},
 };
 
