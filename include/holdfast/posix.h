@@ -135,8 +135,8 @@ HF_API nt_status hf_xattr_list(hf_handle volume, uint64_t id, char *out, size_t 
 // --- checksum events -----------------------------------------------------------------------------
 
 // What the volume found damaged since it was mounted, in Windows' numbers: 130 metadata corrected from its
-// second copy, 131 not corrected, 132 file data corrected, 133 not corrected. The same finding again only
-// counts.
+// second copy, 131 not corrected, 132 file data corrected, 133 not corrected; 134 metadata could not be
+// written, the volume is read-only from then on. The same finding again only counts.
 struct hf_event {
     uint64_t sequence; // 1, 2, ... in the order of the first sighting
     struct hf_time first, last;
@@ -147,10 +147,11 @@ struct hf_event {
 };
 enum { HF_EVENTS_KEPT = 1024 };
 // Events after the one numbered `after`, oldest first, as many as fit; *count in: room, out: how many. Only
-// the newest HF_EVENTS_KEPT are kept.
+// the newest HF_EVENTS_KEPT are kept. Does not ask the drive, so it also works when the medium is gone.
 HF_API nt_status hf_events(hf_handle volume, uint64_t after, struct hf_event *events, size_t *count);
 // Call fn on the reading thread whenever there is a new event (not when one only counts); fn must not call
-// Holdfast. NULL: nobody any more.
+// Holdfast. NULL: nobody any more; fn is not running when this returns. One listener a volume: the last one.
+// INVALID_DEVICE_REQUEST: not in this process (a volume behind a mount).
 HF_API nt_status hf_listen(hf_handle volume, void (*fn)(void *context), void *context);
 
 #ifdef __cplusplus

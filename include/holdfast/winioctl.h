@@ -76,7 +76,8 @@
     X(IOCTL_TAPE_CHECK_VERIFY, 0x1f, 0x200, 0, 1)          \
     X(FSCTL_QUERY_ALLOCATED_RANGES, 0x09, 51, 3, 1)        \
     X(FSCTL_DUPLICATE_EXTENTS_TO_FILE, 0x09, 209, 0, 2)    \
-    X(FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX, 0x09, 250, 0, 2)
+    X(FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX, 0x09, 250, 0, 2) \
+    X(FSCTL_HF_EVENTS, 0x09, 0x846, 0, 0)
 
 // The codes as constants.
 #define HF_CODE_ENUM(name, device, function, method, access) \

@@ -55,6 +55,7 @@ enum irp_minor {
     IRP_MN_XATTR_SET,
     IRP_MN_XATTR_REMOVE,
     IRP_MN_XATTR_LIST,
+    IRP_MN_NODE_LISTEN, // in: struct irp_listener
     IRP_MN_NODE_END
 };
 
@@ -73,6 +74,12 @@ struct irp_reparse {
     u32 parent;     // bytes of the path up to the end of the component before it (0: the root or the related
                     // object)
     bool directory; // the reparse point is on a directory
+};
+
+// Who wants to know when there is a new event.
+struct irp_listener {
+    void (*fn)(void *context); // NULL: nobody
+    void *context;
 };
 
 struct hf_attr;

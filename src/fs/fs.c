@@ -57,6 +57,7 @@ static void vcb_destroy(struct device *device)
     pthread_rwlock_destroy(&vcb->lock);
     pthread_mutex_destroy(&vcb->rename);
     pthread_mutex_destroy(&vcb->table);
+    events_destroy(&vcb->events);
 }
 
 // The volume will never be mounted again: off the list, let go of the medium's device and of itself.
@@ -104,6 +105,7 @@ static nt_status vcb_open_store(struct vcb *vcb, struct blk *blk)
 {
     u32 flags = vcb->real->characteristics & DEVICE_READ_ONLY ? STORE_READONLY : 0;
     TRY(store_open(blk, flags, vcb->asked.cache_bytes, &vcb->store));
+    store_listen(vcb->store, events_record, &vcb->events);
     dev_blk_override(blk, false);
     blk_close(vcb->blk);
     vcb->blk = blk;
@@ -125,6 +127,7 @@ static nt_status vcb_mount(struct device *real, struct blk *blk)
     pthread_rwlock_init(&vcb->lock, NULL);
     pthread_mutex_init(&vcb->rename, NULL);
     pthread_mutex_init(&vcb->table, NULL);
+    events_init(&vcb->events);
     nt_status status = vcb_open_store(vcb, blk);
     if (status != STATUS_SUCCESS) {
         dev_release(device);
@@ -395,6 +398,8 @@ static nt_status dispatch(struct device *device, struct irp *irp)
         return device_control(vcb, irp);
     if (irp->major != IRP_MJ_CREATE && !irp_ccb(irp))
         return STATUS_INVALID_PARAMETER;
+    if (irp->major == IRP_MJ_NODE && irp->minor == IRP_MN_NODE_LISTEN) // whatever became of the medium
+        return events_listen(vcb, irp);
     nt_status status = STATUS_SUCCESS;
     for (int turn = 0; turn < VERIFY_TURNS; turn++) {
         status = request_once(vcb, irp);

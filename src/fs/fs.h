@@ -14,7 +14,8 @@
 // Lock order: vcb.lock (shared by every request; exclusive: remount, verify, lock, dismount)
 //   -> vcb.rename (one rename or link at a time)
 //   -> fcb.lock, a parent before its child, otherwise directories first, then by ascending id
-//   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h); fcb.news_mutex is a leaf.
+//   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h); fcb.news_mutex and those of
+//   vcb.events are leaves.
 // fcb.lock exclusive: names in a directory change, an inode changes. Shared: look-ups, queries. Reads and
 // writes of data take fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.
 //
@@ -31,6 +32,7 @@
 #include <stdatomic.h>
 
 #include <holdfast/ntfile.h>
+#include <holdfast/posix.h>
 #include <holdfast/winioctl.h>
 
 #include "device/device.h"
@@ -56,6 +58,16 @@ enum { FCB_BUCKETS = 1024 };
 
 struct given; // node_list.c
 
+// What was found damaged; see events.c.
+struct events {
+    pthread_mutex_t mutex;
+    u64 newest;               // sequence number
+    u32 keys[HF_EVENTS_KEPT]; // of the ring's entries
+    struct hf_event ring[HF_EVENTS_KEPT];
+    pthread_mutex_t calling; // held while the listener is called
+    struct irp_listener listener;
+};
+
 struct vcb {
     struct device *device; // our volume device
     struct device *real;
@@ -77,6 +89,7 @@ struct vcb {
     struct fcb *buckets[FCB_BUCKETS];
     u32 gone[FCB_BUCKETS]; // fcbs that left the bucket: who read an inode meanwhile reads it again
     struct fs_options asked;
+    struct events events;
 };
 
 // What those leave who come without fcb.lock (writers of data, the closer of a stream) for the next one who
@@ -246,7 +259,14 @@ nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, stru
 nt_status file_rename(struct vcb *vcb, struct irp *irp); // info.c -> rename.c
 nt_status file_link(struct vcb *vcb, struct irp *irp);
 
-// integrity.c, clone.c and reparse.c: handlers of fsctl.c rows.
+// events.c: events_record is the engine's store_event_fn, its context the struct events.
+void events_init(struct events *e);
+void events_destroy(struct events *e);
+void events_record(void *context, const struct store_event *event);
+nt_status events_listen(struct vcb *vcb, struct irp *irp); // IRP_MN_NODE_LISTEN; without vcb.lock
+
+// events.c, integrity.c, clone.c and reparse.c: handlers of fsctl.c rows.
+nt_status events_get(struct vcb *vcb, struct irp *irp);
 nt_status integrity_get(struct vcb *vcb, struct irp *irp);
 nt_status integrity_set(struct vcb *vcb, struct irp *irp);
 nt_status integrity_set_ex(struct vcb *vcb, struct irp *irp);

@@ -44,6 +44,7 @@ static const struct row rows[] = {
     {FSCTL_UNLOCK_VOLUME, VOLUMES, UNLOCKED, .run = vcb_unlock_volume},
     {FSCTL_DISMOUNT_VOLUME, VOLUMES, UNLOCKED, .run = vcb_dismount},
     {FSCTL_IS_VOLUME_MOUNTED, ANYTHING, UNLOCKED, .run = vcb_is_mounted},
+    {FSCTL_HF_EVENTS, ANYTHING, UNLOCKED, .run = events_get},
     {FSCTL_GET_RETRIEVAL_POINTERS, FILES, 0, IN(8, INVALID_PARAMETER), OUT(32, BUFFER_TOO_SMALL),
         .run = get_retrieval_pointers},
     {FSCTL_SET_SPARSE, FILES, WRITES | FIRST, .access = ANY_WRITE, .run = set_sparse},

@@ -162,3 +162,29 @@ nt_status hf_xattr_list(hf_handle volume, uint64_t id, char *out, size_t size, s
         return STATUS_ACCESS_VIOLATION;
     return send(volume, IRP_MN_XATTR_LIST, &node, length);
 }
+
+// --- events --------------------------------------------------------------------------------------
+
+nt_status hf_events(hf_handle volume, uint64_t after, struct hf_event *events, size_t *count)
+{
+    SCOPE_HANDLE struct handle *handle = NULL;
+    size_t room, done = 0;
+    if (!count)
+        return STATUS_INVALID_PARAMETER;
+    room = *count;
+    *count = 0;
+    TRY(handle_get(volume, &handle));
+    if (room > HF_EVENTS_KEPT)
+        room = HF_EVENTS_KEPT;
+    nt_status status = request_ioctl(handle, NULL, FSCTL_HF_EVENTS, &after, sizeof after, events,
+                                     room * sizeof *events, &done);
+    *count = done / sizeof *events;
+    return status;
+}
+
+nt_status hf_listen(hf_handle volume, void (*fn)(void *context), void *context)
+{
+    struct irp_listener listener = {fn, context};
+    struct irp_node node = {.in = &listener};
+    return send(volume, IRP_MN_NODE_LISTEN, &node, NULL);
+}
