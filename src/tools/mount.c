@@ -260,6 +260,7 @@ static bool session_open(struct mount *m)
     char *words[] = {program, flag, options, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(3, words);
     m->session = fuse_session_new(&args, &operations, sizeof operations, m);
+    fuse_opt_free_args(&args); // what parsing made of them
     free(options);
     if (!m->session) {
         fail_text(m->directory, "cannot start a session");

@@ -1,0 +1,222 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# mount and umount: options, errors, mount(8)'s helpers, the end. What programs do in a mount is tried in tests/mount.
+. "$(dirname "$0")/tap.sh"
+
+need_mount() {
+    hf help mount >/dev/null 2>&1 || skip 'built without libfuse3'
+    [ -w /dev/fuse ] || skip '/dev/fuse cannot be used here'
+    volume
+    mkdir m
+    trap 'hf umount --lazy m 2>/dev/null || true' EXIT
+}
+mounted() { grep -qF " $PWD/m fuse.holdfast " /proc/mounts; }
+# A mount whose process is known: $daemon.
+mount_kept() {
+    "$HOLDFAST" mount --foreground "$@" vol.hf "$PWD/m" >log 2>&1 &
+    daemon=$!
+    for _ in $(seq 500); do
+        [ "$(stat -c %i m)" = 16 ] && return
+        sleep 0.01
+    done
+    cat log
+    exit 1
+}
+
+case_mount_copy_unmount_and_again() {
+    need_mount
+    expect 0 mount vol.hf m
+    [ ! -s err ]
+    equal "$(df --output=source,fstype m | tail -1 | tr -s ' ')" "$PWD/vol.hf fuse.holdfast"
+    cp -a "$SOURCE/docs" m/docs
+    diff -r "$SOURCE/docs" m/docs
+    expect 0 umount m
+    expect 0 check vol.hf
+    expect 0 mount vol.hf m
+    diff -r "$SOURCE/docs" m/docs
+    expect 0 umount m
+    hf cat vol.hf:/docs/holdfast.1 | cmp - "$SOURCE/docs/holdfast.1"
+}
+
+case_errors_come_before_the_command_returns() {
+    need_mount
+    expect 1 mount nothing.hf m
+    expect_error 'nothing.hf'
+    expect 1 mount vol.hf nowhere
+    expect_error 'nowhere'
+    expect 1 mount vol.hf vol.hf
+    expect_error 'is not a directory'
+    bytes 100000 >junk.hf
+    expect 1 mount junk.hf m
+    [ "$(wc -l <err)" = 1 ]
+    expect 2 mount vol.hf m -o nonsense
+    expect 2 mount vol.hf m -o commit=never
+    expect 2 mount vol.hf m -o
+    expect 1 umount m
+    expect_error 'no volume is mounted here'
+    ! mounted
+}
+
+case_an_image_in_use_is_refused() {
+    need_mount
+    mkdir n
+    expect 0 mount vol.hf m
+    expect 1 mount vol.hf n
+    expect_error 'STATUS_SHARING_VIOLATION'
+    expect 1 check vol.hf
+    expect 0 umount m
+    hold_open vol.hf
+    expect 1 mount vol.hf m
+    expect_error 'STATUS_SHARING_VIOLATION'
+    release vol.hf
+}
+
+case_read_only() {
+    need_mount
+    echo text | hf put - vol.hf:/file
+    for way in option mode; do
+        if [ $way = option ]; then
+            expect 0 mount vol.hf m -o ro
+        else
+            chmod 444 vol.hf
+            expect_bound 0 mount vol.hf m
+        fi
+        equal "$(cat m/file)" text
+        ! touch m/new 2>err
+        grep -q 'Read-only' err
+        equal "$(findmnt -n -o OPTIONS m | cut -d, -f1)" ro
+        expect 0 umount m
+    done
+}
+
+case_files_without_an_owner() {
+    need_mount
+    echo text | hf put - vol.hf:/file
+    hf mkdir vol.hf:/dir
+    expect 0 mount vol.hf m
+    equal "$(stat -c %a:%u:%g m/file m/dir | tr '\n' ' ')" "644:$(id -u):$(id -g) 755:$(id -u):$(id -g) "
+    expect 0 umount m
+    expect 0 mount vol.hf m -o uid=12,gid=34 -o umask=027
+    equal "$(stat -c %a:%u:%g m/file m/dir m | tr '\n' ' ')" '640:12:34 750:12:34 750:12:34 '
+    # The first thing that is set makes all of it the file's own.
+    if [ "$(id -u)" = 0 ]; then
+        chmod 600 m/file
+        expect 0 umount m
+        expect 0 mount vol.hf m
+        equal "$(stat -c %a:%u:%g m/file)" 600:12:34
+    fi
+    expect 0 umount m
+}
+
+case_access_times() {
+    need_mount
+    expect 0 mount vol.hf m
+    echo text >m/file
+    touch -d 2001-01-01 m/file
+    expect 0 umount m
+    expect 0 mount vol.hf m -o noatime
+    cat m/file
+    equal "$(stat -c %x m/file | cut -d- -f1)" 2001
+    expect 0 umount m
+    expect 0 mount vol.hf m
+    cat m/file
+    [ "$(stat -c %x m/file | cut -d- -f1)" != 2001 ]
+    expect 0 umount m
+}
+
+case_signals_unmount_in_order() {
+    need_mount
+    for signal in TERM INT HUP; do
+        mount_kept
+        bytes 3000000 >data
+        cp data m/$signal
+        kill -$signal "$daemon"
+        wait "$daemon"
+        ! mounted
+        hf cat "vol.hf:/$signal" | cmp - data
+    done
+}
+
+case_a_signal_while_files_are_open() {
+    need_mount
+    mount_kept
+    bytes 3000000 >data
+    exec 3>m/file
+    cat data >&3
+    kill -TERM "$daemon"
+    wait "$daemon"
+    ! echo more >&3 2>err
+    exec 3>&- || true
+    ! mounted
+    hf cat vol.hf:/file | cmp - data
+    expect 0 check vol.hf
+}
+
+case_what_was_committed_survives_a_kill() {
+    need_mount
+    mount_kept -o commit=1
+    echo synced >m/synced
+    sync m/synced
+    echo directory >m/named
+    sync m
+    kill -KILL "$daemon"
+    wait "$daemon" || true
+    fusermount3 -uz m || umount -l m
+    equal "$(hf cat vol.hf:/synced)" synced
+    hf stat vol.hf:/named
+    expect 0 check vol.hf
+}
+
+case_a_name_that_the_options_must_quote() {
+    need_mount
+    # shellcheck disable=SC1003 # a backslash in a name
+    mv vol.hf 'a b\c.hf'
+    expect 0 mount 'a b\c.hf' m
+    equal "$(findmnt -n -o SOURCE m)" "$PWD/"'a b\c.hf'
+    expect 0 umount m
+}
+
+case_the_helpers_of_mount() {
+    need_mount
+    ln -s "$HOLDFAST" mount.fuse.holdfast
+    ln -s "$HOLDFAST" umount.fuse.holdfast
+    # As mount(8) and systemd call them.
+    ./mount.fuse.holdfast vol.hf "$PWD/m" -n -v -o rw,nofail,x-systemd.automount,noatime -t fuse.holdfast
+    mounted
+    ./umount.fuse.holdfast -n "$PWD/m"
+    ! mounted
+    hf df vol.hf
+    ./mount.fuse.holdfast vol.hf "$PWD/m" -f
+    ! mounted
+    ./mount.fuse.holdfast vol.hf "$PWD/m" -s -o rw,nonsense
+    mounted
+    ./umount.fuse.holdfast "$PWD/m" -l
+    for _ in $(seq 500); do
+        ! hf df vol.hf >out 2>&1 || break
+        sleep 0.01
+    done
+    status=0
+    ./mount.fuse.holdfast nothing.hf "$PWD/m" 2>err || status=$?
+    equal "$status" 32
+    status=0
+    ./mount.fuse.holdfast vol.hf 2>err || status=$?
+    equal "$status" 1
+}
+
+case_man_pages() {
+    command -v groff >/dev/null || skip 'groff is not installed'
+    for page in holdfast-mount mount.holdfast; do
+        groff -man -Tascii -ww "$SOURCE/docs/$page.8" 2>warnings >text
+        [ ! -s warnings ]
+    done
+    # Every option that the program knows by name is in the page.
+    sed -n '/^static bool option_with_value/,/^static void options_parse/p' "$SOURCE/src/tools/mount.c" |
+        grep -o '"[a-z_]*"' | tr -d '"' | sort -u | while read -r option; do
+        grep -qw -- "$option" "$SOURCE/docs/holdfast-mount.8" || [ -z "$option" ] || {
+            echo "docs/holdfast-mount.8 lacks $option"
+            exit 1
+        }
+    done
+}
+
+tap_main
