@@ -24,9 +24,6 @@
 
 #include "tools/mount_loop.h"
 
-#pragma weak hf_events
-#pragma weak hf_listen
-
 struct life {
     struct mount *m;
     void (*ready)(void *context);
@@ -259,18 +256,15 @@ bool mount_live(struct mount *m, void (*ready)(void *context), void *context)
         (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
     good = good && pthread_create(&thread, NULL, beside, &life) == 0;
     if (good) {
-        if (hf_listen)
-            (void)hf_listen(m->root, event_happened, &life);
+        (void)hf_listen(m->root, event_happened, &life);
         int error = loop_run(m->session);
         life.ended = true;
         (void)!write(life.end, &(uint64_t){1}, sizeof(uint64_t));
         good = error == 0;
         fuse_session_unmount(m->session); // begin's stat gets an error if the mount never worked
         pthread_join(thread, NULL);
-        if (hf_listen) {
-            (void)hf_listen(m->root, NULL, NULL);
-            events_record(&life);
-        }
+        (void)hf_listen(m->root, NULL, NULL);
+        events_record(&life);
     }
     close(life.signals);
     close(life.events);

@@ -167,6 +167,32 @@ case_what_was_committed_survives_a_kill() {
     expect 0 check vol.hf
 }
 
+case_damage_is_logged_once() {
+    need_mount
+    bytes 200000 >data
+    hf mkdir vol.hf:/dir
+    hf put data vol.hf:/dir/file
+    hf corrupt vol.hf:/dir/file --offset 70000
+    mount_kept
+    # Through the page cache and past it: the unit from 65536 on, and nothing else.
+    ! cat m/dir/file >copy 2>err
+    grep -q 'Input/output error' err
+    ! cat m/dir/file >copy 2>err
+    for at in 0 16384 32768 49152 81920 180224; do
+        dd if=m/dir/file bs=16384 skip=$at count=1 iflag=skip_bytes status=none | cmp - "$(slice data $at 16384 >part && echo part)"
+    done
+    for at in 65536 69632 73728 77824; do
+        ! dd if=m/dir/file of=part bs=4096 skip=$at count=1 iflag=skip_bytes,direct 2>err
+    done
+    for _ in $(seq 200); do
+        [ ! -s log ] || break
+        sleep 0.01
+    done
+    kill "$daemon"
+    wait "$daemon"
+    equal "$(cat log)" "holdfast: $PWD/vol.hf: event 133: file data damaged: /dir/file: offset 65536, length 16384"
+}
+
 case_a_name_that_the_options_must_quote() {
     need_mount
     # shellcheck disable=SC1003 # a backslash in a name
