@@ -43,7 +43,7 @@ tsan: ## the tests with threads under the thread sanitizer
 	@$(call test,build-tsan,tsan)
 
 FUZZ_SECONDS ?= 3600
-FUZZ_TARGETS ?= image ioctl page path text
+FUZZ_TARGETS ?= call image ioctl page path text
 fuzz: ## fuzz each target for an hour (FUZZ_SECONDS, FUZZ_TARGETS)
 	@scripts/install-deps.sh ci
 	@test -f build-fuzz/build.ninja || meson setup build-fuzz --native-file presets/fuzz.ini
