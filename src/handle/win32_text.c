@@ -117,6 +117,50 @@ static bool is_nt_form(const char *name)
     return strncmp(name, "\\\\?\\", 4) == 0 || strncmp(name, "\\??\\", 4) == 0;
 }
 
+// The drive that stands for a mount, attached with the first path into it; 0 when no letter is free.
+static char mount_drive(const char *point)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static char *points[26]; // by letter, from Z: down
+    char name[] = "Z:", letter = 0;
+    char *spec = malloc(strlen(point) + sizeof "mount:");
+    if (!spec)
+        return 0;
+    memcpy(spec, "mount:", 6);
+    memcpy(spec + 6, point, strlen(point) + 1);
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < 26 && !letter; i++, name[0]--) {
+        if (points[i] && strcmp(points[i], point) == 0) {
+            letter = name[0];
+        } else if (!points[i] && hf_attach(name, spec) == STATUS_SUCCESS) {
+            points[i] = strdup(point);
+            letter = name[0];
+        }
+    }
+    pthread_mutex_unlock(&mutex);
+    free(spec);
+    return letter;
+}
+
+// A path of Linux in a mount of a volume, as a name on the drive that stands for the mount. NULL: it is none.
+static char *mount_name(const char *name)
+{
+    enum { PATH_SIZE = 4096 };
+    char *point = name[0] == '/' && name[1] != '/' ? malloc(2 * PATH_SIZE) : NULL, *out = NULL, *inside;
+    if (!point)
+        return NULL;
+    inside = point + PATH_SIZE;
+    if (hf_mount_of(name, point, PATH_SIZE, inside, PATH_SIZE) == STATUS_SUCCESS) {
+        char letter = mount_drive(point);
+        size_t size = strlen(inside) + 3;
+        out = letter ? malloc(size) : NULL;
+        if (out)
+            snprintf(out, size, "%c:%s", letter, inside);
+    }
+    free(point);
+    return out;
+}
+
 char *win32_name(const char *name)
 {
     if (!attached())
@@ -124,6 +168,12 @@ char *win32_name(const char *name)
     if (!name || !*name) {
         win32_fail(name ? ERROR_PATH_NOT_FOUND : ERROR_INVALID_PARAMETER);
         return NULL;
+    }
+    char *mounted = mount_name(name);
+    if (mounted) {
+        for (char *c = mounted; *c; c++)
+            *c = *c == '/' ? '\\' : *c;
+        return mounted;
     }
     size_t size = strlen(name) + 4; // "X:\" and NUL
     char *out = malloc(size);

@@ -56,6 +56,15 @@ def rot():
     mount.unmount()
 
 
+def a_program_of_windows():
+    volume = lab.Volume('--integrity', 'on')
+    mount = volume.mount()
+    os.mkdir(mount.join('dir'))
+    lab.run(os.path.join(lab.PROGRAMS, 'call_win32'), mount.join('dir'))
+    mount.unmount()
+    volume.check()
+
+
 def the_program_on_paths():
     volume = lab.Volume('--integrity', 'on')
     mount = volume.mount()
@@ -112,5 +121,5 @@ def an_image_that_somebody_else_has():
     assert 'STATUS_SHARING_VIOLATION' in said and f'process {os.getpid()} (' in said, said
 
 
-lab.main([native_calls_beside_linux, rights_of_others, rot, the_program_on_paths, an_image_that_is_mounted,
+lab.main([native_calls_beside_linux, rights_of_others, rot, a_program_of_windows, the_program_on_paths, an_image_that_is_mounted,
           an_image_that_somebody_else_has])
