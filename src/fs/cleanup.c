@@ -29,26 +29,52 @@ static nt_status is_deletable(struct vcb *vcb, const struct fcb *fcb, bool *yes)
     return fcb_is_directory(fcb) ? dirent_is_empty(vcb->store, fcb->id, yes) : STATUS_SUCCESS;
 }
 
-// The last handle of a file that is to be deleted: its name goes, and with the last name its data. A
-// directory is empty: it was when its deletion became pending, and nothing is made in it since.
-static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
+// Is the name still the file's, and still to go? A POSIX caller may have been faster. Both locks are held.
+static bool is_doomed(struct vcb *vcb, const struct fcb *parent, struct str name, const struct fcb *fcb)
 {
-    struct fcb *fcb = ccb->scb->fcb, *parent;
+    struct dirent now;
+    return fcb->delete_pending && dirent_find(vcb->store, parent->id, name, &now) == STATUS_SUCCESS &&
+           now.id == fcb->id;
+}
+
+static nt_status unlink_doomed(struct vcb *vcb, struct fcb *fcb, const struct ccb *doomed)
+{
+    struct fcb *parent;
     struct dirent entry;
     u64 parent_id;
-    fcb->doomed->scb = ccb->scb;
-    TRY(ccb_name(vcb, fcb->doomed, &parent_id, &entry));
+    TRY(ccb_name(vcb, doomed, &parent_id, &entry));
     TRY(fcb_get(vcb, parent_id, &parent));
-    nt_status status;
-    bool gone;
+    nt_status status = STATUS_SUCCESS;
+    struct str name = {entry.name, entry.name_len};
     {
         SCOPE_FCB(parent);
         SCOPE_FCB(fcb);
+        if (is_doomed(vcb, parent, name, fcb))
+            status = file_unlink(vcb, parent, name, fcb);
         fcb->delete_pending = false;
-        status = file_unlink(vcb, parent, (struct str){entry.name, entry.name_len}, fcb);
-        gone = fcb->deleted;
     }
     fcb_put(parent);
+    return status;
+}
+
+// The handle with which a file is to be deleted: its name goes, and with the last name and the last handle
+// its data. A directory is empty: it was when its deletion became pending, and nothing is made in it since.
+static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
+{
+    struct fcb *fcb = ccb->scb->fcb;
+    struct ccb doomed;
+    bool gone;
+    {
+        SCOPE_FCB(fcb);
+        doomed = *fcb->doomed;
+    }
+    doomed.scb = ccb->scb;
+    nt_status status = unlink_doomed(vcb, fcb, &doomed);
+    {
+        SCOPE_FCB(fcb);
+        fcb->deleting = false;
+        gone = fcb->deleted && fcb->handles == 0;
+    }
     if (!gone)
         return status;
     fcb_close_streams(fcb);
@@ -68,6 +94,11 @@ static nt_status mark_delete_on_close(struct vcb *vcb, const struct ccb *ccb)
     return deletable ? fcb_doom(scb->fcb, ccb) : STATUS_SUCCESS;
 }
 
+static bool is_due(const struct fcb *fcb, const struct ccb *ccb)
+{
+    return fcb->delete_pending && !fcb->deleting && (fcb->handles == 0 || ccb->deletes_at_once);
+}
+
 // What of a handle's end concerns the medium, short of deleting the file. fcb.lock is held exclusive.
 static nt_status settle(struct vcb *vcb, const struct ccb *ccb)
 {
@@ -75,7 +106,7 @@ static nt_status settle(struct vcb *vcb, const struct ccb *ccb)
     struct fcb *fcb = scb->fcb;
     if (ccb->delete_on_close)
         TRY(mark_delete_on_close(vcb, ccb));
-    if (fcb->delete_pending && fcb->handles == 0)
+    if (is_due(fcb, ccb))
         return STATUS_SUCCESS;
     if (fcb->archive_later && !(fcb->inode.attributes & FILE_ATTRIBUTE_ARCHIVE)) {
         fcb->inode.attributes |= FILE_ATTRIBUTE_ARCHIVE;
@@ -116,8 +147,9 @@ nt_status fs_cleanup(struct vcb *vcb, struct irp *irp)
         fcb->handles--;
         if (reachable)
             status = settle(vcb, ccb);
-        doomed = reachable && fcb->delete_pending && fcb->handles == 0;
-        orphan = known && fcb->deleted && fcb->handles == 0;
+        doomed = reachable && is_due(fcb, ccb);
+        fcb->deleting |= doomed;
+        orphan = known && fcb->deleted && !fcb->deleting && fcb->handles == 0;
     }
     if (orphan) { // its last name went while it was open
         fcb_close_streams(fcb);

@@ -35,6 +35,7 @@
 #include <holdfast/posix.h>
 #include <holdfast/winioctl.h>
 
+#include "base/hold.h"
 #include "device/device.h"
 #include "engine/engine.h"
 
@@ -83,7 +84,7 @@ struct vcb {
     u32 handles;                   // open file objects on this volume; under vcb.table
     bool
         lost_data; // unflushed data was dropped with a medium: the next flush says LOST_WRITEBEHIND_DATA once
-    pthread_rwlock_t lock;
+    struct hold lock;
     pthread_mutex_t rename;
     pthread_mutex_t table;
     struct fcb *buckets[FCB_BUCKETS];
@@ -117,6 +118,7 @@ struct fcb {
                              // (spec/reparse.md 8.13)
     bool delete_pending;
     struct ccb *doomed; // a copy of the handle that asked for the deletion: its name is the one that goes
+    bool deleting;      // a closing handle is about to remove that name
     bool deleted;       // has no name any more; reaped when the last handle goes
     bool invalid;       // FILE_INVALID for good
     u64 epoch;
@@ -155,6 +157,7 @@ struct ccb {
     char name[TEXT_NAME_BYTES];
     u32 name_len; // and the name there; 0: the root, or opened by id
     bool delete_on_close;
+    bool deletes_at_once; // FILE_DISPOSITION_POSIX_SEMANTICS: when this handle is closed, whoever else has it
     bool user_set_created, user_set_accessed, user_set_written,
         user_set_changed; // by FileBasicInformation: no automatic update
     bool wrote_raw;       // volume handle: the medium was written behind the file system

@@ -452,6 +452,7 @@ static nt_status set_basic(struct vcb *vcb, struct irp *irp)
 
 enum disposition_flags { // FILE_DISPOSITION_INFORMATION_EX
     DISPOSITION_DELETE = 1,
+    DISPOSITION_POSIX_SEMANTICS = 2,
     DISPOSITION_FORCE_IMAGE_SECTION_CHECK = 4, // there are no image sections: nothing to check
     DISPOSITION_IGNORE_READONLY = 16,
 };
@@ -486,6 +487,7 @@ static nt_status dispose(struct vcb *vcb, struct irp *irp, u32 flags)
         return STATUS_SUCCESS;
     }
     TRY(may_delete(vcb, fcb, flags));
+    irp_ccb(irp)->deletes_at_once = flags & DISPOSITION_POSIX_SEMANTICS;
     return fcb_doom(fcb, irp_ccb(irp));
 }
 
@@ -497,7 +499,8 @@ static nt_status set_disposition(struct vcb *vcb, struct irp *irp)
 static nt_status set_disposition_ex(struct vcb *vcb, struct irp *irp)
 {
     u32 flags = get_le32(irp->p.set.data);
-    u32 known = DISPOSITION_DELETE | DISPOSITION_FORCE_IMAGE_SECTION_CHECK | DISPOSITION_IGNORE_READONLY;
+    u32 known = DISPOSITION_DELETE | DISPOSITION_POSIX_SEMANTICS | DISPOSITION_FORCE_IMAGE_SECTION_CHECK |
+                DISPOSITION_IGNORE_READONLY;
     return flags & ~known ? STATUS_NOT_SUPPORTED : dispose(vcb, irp, flags);
 }
 

@@ -23,6 +23,12 @@ static nt_status check_empty(struct vcb *vcb, u64 directory)
     return empty ? STATUS_SUCCESS : STATUS_DIRECTORY_NOT_EMPTY;
 }
 
+// Has it neither names nor handles, nor one that is closing and will see to it? fcb.lock is held.
+static bool is_free(const struct fcb *fcb)
+{
+    return fcb->deleted && fcb->handles == 0 && !fcb->deleting;
+}
+
 // What is left of an object that has no names and that nobody has open. What fails here only takes room until
 // the volume is opened again.
 static void reap(struct fcb *fcb)
@@ -120,7 +126,7 @@ static nt_status unlink_name(struct vcb *vcb, struct fcb *parent, const struct i
     TRY(check_shared(fcb));
     TRY(file_unlink(vcb, parent, (struct str){entry.name, entry.name_len}, fcb));
     forget_deletion(fcb, parent->id, &entry);
-    *gone = fcb->deleted && fcb->handles == 0;
+    *gone = is_free(fcb);
     return STATUS_SUCCESS;
 }
 
@@ -298,7 +304,7 @@ static nt_status move(struct move *m, struct str old, u32 flags, bool *gone)
     nt_status status = check_objects(m);
     if (status == STATUS_SUCCESS)
         status = commit_names(m);
-    *gone = status == STATUS_SUCCESS && m->victim && m->victim->deleted && m->victim->handles == 0;
+    *gone = status == STATUS_SUCCESS && m->victim && is_free(m->victim);
     unlock_objects(m);
     return status;
 }

@@ -52,6 +52,39 @@ static void deleted_when_nobody_has_it(void **state)
     volume_expect(&v, "f", "new one");
 }
 
+// With POSIX semantics the name goes with the handle that asked, the file with the last one.
+static void deleted_at_once(void **state)
+{
+    (void)state;
+    struct file_object f, g, d;
+    u32 flags = 1 | 2; // DELETE, POSIX_SEMANTICS
+    char data[4];
+    volume_put(&v, "f", "data");
+    assert_ok(volume_open(&v, &f, "f", DELETE, FILE_OPEN, 0));
+    assert_ok(volume_open(&v, &g, "f", FILE_READ_DATA, FILE_OPEN, 0));
+    assert_ok(volume_set(&f, FileDispositionInformationEx, &flags, sizeof flags));
+    assert_status(volume_probe(&v, "f", 0), STATUS_DELETE_PENDING);
+    assert_ok(volume_close(&f));
+    assert_status(volume_probe(&v, "f", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+    volume_put(&v, "f", "other");
+    assert_ok(volume_read(&g, 0, data, 4, NULL));
+    assert_memory_equal(data, "data", 4);
+    assert_ok(volume_close(&g));
+    volume_expect(&v, "f", "other");
+
+    // Another link of it stays.
+    assert_ok(volume_open(&v, &f, "f", DELETE, FILE_OPEN, 0));
+    assert_ok(volume_open(&v, &d, "", FILE_ADD_FILE, FILE_OPEN, FILE_DIRECTORY_FILE));
+    assert_ok(volume_name(&f, FileLinkInformation, &d, "g", false));
+    assert_ok(volume_open(&v, &g, "g", FILE_READ_DATA, FILE_OPEN, 0));
+    assert_ok(volume_set(&f, FileDispositionInformationEx, &flags, sizeof flags));
+    assert_ok(volume_close(&f));
+    assert_ok(volume_close(&g));
+    assert_ok(volume_close(&d));
+    assert_status(volume_probe(&v, "f", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+    volume_expect(&v, "g", "other");
+}
+
 static void delete_on_close(void **state)
 {
     (void)state;
@@ -234,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(delete_with_the_last_handle),
         TEST(deleted_when_nobody_has_it),
+        TEST(deleted_at_once),
         TEST(delete_on_close),
         TEST(delete_on_close_spares_what_is_not_empty),
         TEST(no_child_in_a_directory_that_is_to_go),

@@ -287,7 +287,7 @@ static void what_cannot_be_deleted(void **state)
     flags = 0;
     assert_ok(volume_set(&f, FileDispositionInformationEx, &flags, sizeof flags));
     assert_false(standard_of(&f).DeletePending);
-    flags = 1 | 2; // POSIX semantics
+    flags = 1 | 8; // ON_CLOSE
     assert_status(volume_set(&f, FileDispositionInformationEx, &flags, sizeof flags), STATUS_NOT_SUPPORTED);
 }
 
