@@ -39,10 +39,11 @@ typedef struct hf_handle_ *hf_handle;
 // "BACKEND[,removable][,readonly][,compat=classpnp][,atime=relatime][,cache=BYTES][,retry-ms=N]" where
 // BACKEND is "file:/path", "dev:/dev/..." or "ram:BYTES"; BYTES may end in K, M or G; N is what the drive
 // takes for one second between retries. Reads leave LastAccessTime alone, as on Windows; with atime=relatime
-// one is noted when the last that was is not after the last change, or a day old. Nothing is mounted yet. OBJECT_NAME_COLLISION, SHARING_VIOLATION (image in use),
-// OBJECT_NAME_NOT_FOUND (no image; a removable drive may be empty, so there it is no error).
-// A drive letter with the spec "mount:/mnt/x" is the volume that is mounted there or above: calls go through
-// the mount (holdfast/linux.h), file data through the kernel's cache as with any program (docs/adr/0014).
+// one is noted when the last that was is not after the last change, or a day old. Nothing is mounted yet.
+// OBJECT_NAME_COLLISION, SHARING_VIOLATION (image in use), OBJECT_NAME_NOT_FOUND (no image; a removable drive
+// may be empty, so there it is no error). A drive letter with the spec "mount:/mnt/x" is the volume that is
+// mounted there or above: calls go through the mount (holdfast/linux.h), file data through the kernel's cache
+// as with any program (docs/adr/0014).
 HF_API nt_status hf_attach(const char *name, const char *spec);
 // All entries of text, separated by ';': "X:=file:/a.hf;CdRom0=file:/b.iso,removable". NULL:
 // $HOLDFAST_DEVICES, once per process. On failure the earlier entries stay; hf_error_text says which one it

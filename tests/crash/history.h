@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a volume was, step by step: the model that a volume is compared with after a power cut. Its state is a
-// set of facts (a name, a stream, an owner ...); each keeps all its versions, so that the state at any step can
-// be asked for later.
+// set of facts (a name, a stream, an owner ...); each keeps all its versions, so that the state at any step
+// can be asked for later.
 #ifndef TESTS_CRASH_HISTORY_H
 #define TESTS_CRASH_HISTORY_H
 
