@@ -68,8 +68,7 @@ enum hf_linux_op {
     HF_LINUX_LINK = 16,         // the same
     HF_LINUX_LIST = 17,         // code: a directory class; flags; in: pattern
     HF_LINUX_LOCK = 18,         // offset, extra: length; flags; never waits
-    HF_LINUX_UNLOCK = 19,       // offset, extra
-    HF_LINUX_EVENTS = 20        // offset: the sequence number before; out: struct hf_event[]
+    HF_LINUX_UNLOCK = 19        // offset, extra
 };
 
 enum hf_linux_flags {

@@ -202,6 +202,7 @@ int mount_helper_words(bool ends, int count, char **words, char **out);
 
 command_fn command_format, command_check, command_corrupt, command_run; // image.c
 command_fn command_scrub;                                               // scrub.c
+command_fn command_events;                                              // events.c
 command_fn command_ls, command_tree, command_cat, command_rm, command_mv, command_mkdir, command_stat,
     command_df;
 command_fn command_put, command_get;                                                     // copy.c

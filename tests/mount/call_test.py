@@ -52,7 +52,18 @@ def rot():
     mount.unmount()
     volume.damage('/rotten', 20000)
     mount = volume.mount()
+    assert lab.hf('events', mount.path) == ''
     client(mount, 'rotten')
+    for word in mount.path, volume.path:
+        events = json.loads(lab.hf('events', '--json', word))
+        assert len(events) == 1, events
+        event = events[0]
+        found = [event[key] for key in ('sequence', 'id', 'path', 'offset', 'length')]
+        shown = mount.join('rotten') if word == mount.path else f'{word}:/rotten'
+        assert found == [1, 133, shown, 16384, 16384], event
+        assert event['count'] >= 1 and event['first'] <= event['last'], event
+    said = lab.hf('events', mount.path)
+    assert '133  ' + mount.join('rotten') + '  16384+16384  data damaged' in said, said
     mount.unmount()
 
 
