@@ -54,7 +54,7 @@ static void vcb_destroy(struct device *device)
     ASSERT(!vcb->store && vcb->handles == 0);
     blk_close(vcb->blk);
     dev_release(vcb->real);
-    pthread_rwlock_destroy(&vcb->lock);
+    hold_destroy(&vcb->lock);
     pthread_mutex_destroy(&vcb->rename);
     pthread_mutex_destroy(&vcb->table);
     events_destroy(&vcb->events);
@@ -81,7 +81,7 @@ static void vcb_forget(struct vcb *vcb)
 static void vcb_settle(struct vcb *vcb)
 {
     {
-        SCOPE_WRITE(&vcb->lock);
+        SCOPE_HOLD_WRITE(&vcb->lock);
         if (vcb->state != VCB_NOT_MOUNTED || handle_count(vcb))
             return;
         vcb->state = VCB_DISMOUNTED;
@@ -124,7 +124,7 @@ static nt_status vcb_mount(struct device *real, struct blk *blk)
     device->lower = real;
     device->number = real->number;
     device->characteristics = real->characteristics | DEVICE_VIRTUAL_VOLUME;
-    pthread_rwlock_init(&vcb->lock, NULL);
+    hold_init(&vcb->lock);
     pthread_mutex_init(&vcb->rename, NULL);
     pthread_mutex_init(&vcb->table, NULL);
     events_init(&vcb->events);
@@ -144,7 +144,7 @@ static nt_status vcb_mount(struct device *real, struct blk *blk)
 // Continue with the volume that was here before. Its files are compared one by one when they are next used.
 static nt_status vcb_remount(struct vcb *vcb, struct blk *blk)
 {
-    SCOPE_WRITE(&vcb->lock);
+    SCOPE_HOLD_WRITE(&vcb->lock);
     if (vcb->state != VCB_NOT_MOUNTED)
         return STATUS_UNRECOGNIZED_VOLUME; // its last handle was closed just now
     u64 generation = vcb->info.identity.generation;
@@ -238,7 +238,7 @@ static nt_status compare_medium(struct vcb *vcb)
     if (status != STATUS_SUCCESS && status != STATUS_UNRECOGNIZED_VOLUME &&
         status != STATUS_DISK_CORRUPT_ERROR)
         return status;
-    SCOPE_WRITE(&vcb->lock);
+    SCOPE_HOLD_WRITE(&vcb->lock);
     if (vcb->state != VCB_MOUNTED)
         return STATUS_WRONG_VOLUME;
     bool same = status == STATUS_SUCCESS &&
@@ -302,13 +302,13 @@ static nt_status enter(struct vcb *vcb, u32 flags, bool exclusive)
     nt_status status = STATUS_SUCCESS;
     for (int turn = 0; turn < VERIFY_TURNS; turn++) {
         if (exclusive)
-            pthread_rwlock_wrlock(&vcb->lock);
+            hold_write(&vcb->lock);
         else
-            pthread_rwlock_rdlock(&vcb->lock);
+            hold_read(&vcb->lock);
         status = vcb_ready(vcb);
         if (status == STATUS_SUCCESS)
             return status;
-        pthread_rwlock_unlock(&vcb->lock);
+        hold_release(&vcb->lock);
         if (status == STATUS_VERIFY_REQUIRED) {
             status = dev_verify(vcb->real, flags);
             asked |= status == STATUS_WRONG_VOLUME;
@@ -336,7 +336,7 @@ nt_status fs_enter(struct vcb *vcb, struct irp *irp)
 
 void fs_leave(struct vcb *vcb)
 {
-    pthread_rwlock_unlock(&vcb->lock);
+    hold_release(&vcb->lock);
 }
 
 // Only a volume handle speaks with the drive; what the drive says of its medium is for the caller, not for
@@ -418,7 +418,7 @@ static nt_status dispatch_cleanup(struct device *device, struct irp *irp)
 {
     struct vcb *vcb = device->extension;
     if (fs_enter(vcb, irp) != STATUS_SUCCESS)
-        pthread_rwlock_rdlock(&vcb->lock);
+        hold_read(&vcb->lock);
     nt_status status = fs_cleanup(vcb, irp);
     fs_leave(vcb);
     return status;
@@ -427,10 +427,12 @@ static nt_status dispatch_cleanup(struct device *device, struct irp *irp)
 static nt_status dispatch_close(struct device *device, struct irp *irp)
 {
     struct vcb *vcb = device->extension;
-    pthread_rwlock_rdlock(&vcb->lock);
+    hold_read(&vcb->lock);
     nt_status status = fs_close(vcb, irp);
+    bool away = vcb->state == VCB_NOT_MOUNTED; // who makes it so from now on settles it
     fs_leave(vcb);
-    vcb_settle(vcb);
+    if (away)
+        vcb_settle(vcb);
     return status;
 }
 
@@ -499,7 +501,7 @@ void vcb_drop_lock(struct vcb *vcb, const struct file_object *file)
 
 nt_status vcb_unlock_volume(struct vcb *vcb, struct irp *irp)
 {
-    SCOPE_WRITE(&vcb->lock);
+    SCOPE_HOLD_WRITE(&vcb->lock);
     if (vcb->state == VCB_DISMOUNTED)
         return STATUS_VOLUME_DISMOUNTED;
     if (vcb->locked_by != irp->file)
@@ -547,7 +549,7 @@ nt_status vcb_dismount(struct vcb *vcb, struct irp *irp)
     if (status == STATUS_VOLUME_DISMOUNTED)
         return status;
     if (status != STATUS_SUCCESS) // no medium, or a foreign one: it ends here all the same
-        pthread_rwlock_wrlock(&vcb->lock);
+        hold_write(&vcb->lock);
     if (vcb->state == VCB_DISMOUNTED)
         status = STATUS_VOLUME_DISMOUNTED;
     else if (vcb->locked_by && vcb->locked_by != irp->file)

@@ -111,7 +111,7 @@ static nt_status try_or_wait(struct vcb *vcb, struct irp *irp, struct scb *scb, 
     }
     nt_status status = fs_enter(vcb, irp);
     if (status != STATUS_SUCCESS) {
-        pthread_rwlock_rdlock(&vcb->lock); // our caller drops what it took
+        hold_read(&vcb->lock); // our caller drops what it took
         return status;
     }
     return irp->cancel && *irp->cancel ? STATUS_CANCELLED : STATUS_RETRY;
