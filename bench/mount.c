@@ -58,7 +58,8 @@ static struct side {
 static struct {
     const uint64_t *amount;
     int round, rounds;
-    struct side *on; // the side whose turn it is
+    const char *only; // rows whose names have this word; NULL: all
+    struct side *on;  // the side whose turn it is
     char log[PATH_SIZE];
     uint8_t data[REQUEST];
 } bench;
@@ -391,15 +392,16 @@ static const struct row {
     void (*work)(void);
     enum amount amount;
     double ntfs, btrfs; // aims: speed over that of the peer; 0: none
+    bool needed;        // by other rows
 } rows[] = {
-    {"sequential write, 1 MiB, fsync at end", prepare_empty, write_big, BIG, 1, 1 / 1.5},
+    {"sequential write, 1 MiB, fsync at end", prepare_empty, write_big, BIG, 1, 1 / 1.5, true},
     {"sequential read, 1 MiB, cold", prepare_cold, read_big, BIG, 1, 1 / 1.5},
     {"sequential read, 1 MiB, warm", read_big, read_big, BIG, 1, 1 / 1.5},
     {"random read, 4 KiB, cold", prepare_cold, read_scattered_cold, READS_COLD, 1, 1 / 1.5},
     {"random read, 4 KiB, warm", read_big, read_scattered_warm, READS, 1, 1 / 1.5},
     {"random write, 4 KiB, fsync at end", read_big, overwrite_then_flush, OVERWRITES, 1, 1},
     {"random write, 4 KiB, fsync each", read_big, overwrite_and_flush, FLUSHES, 1, 1},
-    {"create small files, flushed", NULL, create_files, FILES, 2, 0},
+    {"create small files, flushed", NULL, create_files, FILES, 2, 0, true},
     {"list them, cold", prepare_cold, list_names, FILES, 2, 0},
     {"list and stat them, cold", prepare_cold, list_stat, FILES, 2, 0},
     {"list and stat them, warm", list_stat, list_stat, FILES, 2, 0},
@@ -407,14 +409,21 @@ static const struct row {
     {"stat them by name, warm", stat_files, stat_files, FILES, 1, 0},
     {"read them, cold", prepare_cold, read_files, FILES, 2, 0},
     {"read them, warm", read_files, read_files, FILES, 2, 0},
-    {"delete them, flushed", NULL, delete_files, FILES, 2, 0},
+    {"delete them, flushed", NULL, delete_files, FILES, 2, 0, true},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 static uint64_t times[ROWS][SIDES][ROUNDS_MAX];
 
+static bool row_is_asked(const struct row *row)
+{
+    return !bench.only || strstr(row->name, bench.only);
+}
+
 static void measure(void)
 {
     for (int i = 0; i < ROWS; i++) {
+        if (!row_is_asked(&rows[i]) && !rows[i].needed)
+            continue;
         for (int turn = 0; turn < SIDES; turn++) {
             int side = (turn + bench.round) % SIDES; // nobody is always the first
             if (!sides[side].present)
@@ -482,7 +491,8 @@ static void print_table(void)
         printf(" %6.6s", heads[side]);
     printf("   aim\n");
     for (int i = 0; i < ROWS; i++)
-        print_row(&rows[i]);
+        if (row_is_asked(&rows[i]))
+            print_row(&rows[i]);
     printf(
         "\nMedians of %d rounds, the sides in turns, images of one size on one host file system, written "
         "once "
@@ -512,12 +522,14 @@ int main(int argc, char **argv)
             bench.rounds = 1;
         } else if (strcmp(argv[at], "--rounds") == 0 && at + 1 < argc) {
             bench.rounds = (int)strtol(argv[++at], NULL, 10);
+        } else if (strcmp(argv[at], "--only") == 0 && at + 1 < argc) {
+            bench.only = argv[++at];
         } else {
             break;
         }
     }
     if (at + 2 != argc || bench.rounds < 1 || bench.rounds > ROUNDS_MAX)
-        die("usage: mount [--quick] [--rounds N] HOLDFAST-PROGRAM DIRECTORY");
+        die("usage: mount [--quick] [--rounds N] [--only WORDS] HOLDFAST-PROGRAM DIRECTORY");
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     path_set(holdfast, "%s", argv[at]);
