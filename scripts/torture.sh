@@ -13,7 +13,7 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 1' TERM
-for program in crash/crash_test rot/rot_rot_test model/model_test torture/torture; do
+for program in crash/crash_test rot/rot_rot_test model/model_test model/fault_test torture/torture; do
     (
         "$build/tests/$program" --torture || {
             echo "$program found something" >&2

@@ -176,6 +176,21 @@ void model_free(struct model *m)
             free(m->nodes[i].streams[k].bytes);
 }
 
+void model_copy(struct model *to, const struct model *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < NODES; i++)
+        for (int k = 0; k < STREAMS; k++) {
+            const struct stream_model *s = &from->nodes[i].streams[k];
+            uint8_t *bytes = s->bytes ? malloc(s->size + 1) : NULL;
+            if (s->bytes && !bytes)
+                abort();
+            if (bytes)
+                memcpy(bytes, s->bytes, s->size);
+            to->nodes[i].streams[k].bytes = bytes;
+        }
+}
+
 // --- operations ----------------------------------------------------------------------------------
 
 static bool overwrites(uint32_t d)
@@ -471,7 +486,7 @@ static struct path roll_path(uint64_t *state, bool directory)
 
 static uint32_t roll_length(uint64_t *state)
 {
-    static const uint32_t most[] = {10, 300, 5000, 20000, 70000, 200000};
+    static const uint32_t most[] = {10, 300, 5000, 20000, 70000, LENGTH_MOST};
     uint32_t n = roll(state, most[roll(state, 6)]);
     return roll(state, 4) == 0 ? n & ~4095u : n; // whole clusters now and then
 }

@@ -25,6 +25,7 @@ enum {
 
     REPARSE_MOST = 9000,
     XATTR_MOST = 65536,
+    LENGTH_MOST = 200000, // of a write or a read
     ROOT = 0,
 };
 
@@ -102,6 +103,7 @@ struct model {
 
 void model_init(struct model *m, bool case_sensitive, bool integrity);
 void model_free(struct model *m);
+void model_copy(struct model *to, const struct model *from); // to: free or never used
 // Do it; the status that a volume must give.
 nt_status model_do(struct model *m, const struct op *op);
 nt_status model_create(struct model *m, const struct op *op); // the first half of a write that creates

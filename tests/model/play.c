@@ -69,14 +69,10 @@ static nt_status do_open(const struct op *op)
 
 static nt_status do_write(const struct op *op, hf_handle h)
 {
+    static uint8_t data[LENGTH_MOST];
     size_t done;
-    uint8_t *data = malloc(op->length + 1);
-    if (!data)
-        abort();
     model_bytes(op->seed, op->length, data);
-    nt_status status = hf_write(h, op->kind == OP_APPEND ? HF_APPEND : op->offset, data, op->length, &done);
-    free(data);
-    return status;
+    return hf_write(h, op->kind == OP_APPEND ? HF_APPEND : op->offset, data, op->length, &done);
 }
 
 static nt_status do_integrity(const struct op *op, hf_handle h)
@@ -140,9 +136,10 @@ static nt_status parent_of(const struct path *path, bool posix, uint64_t *id)
     struct hf_stat st = {0};
     hf_handle h;
     parent.depth--;
-    path_text(&parent, 0, posix, name);
     if (parent.depth == 0)
-        strcat(name, "\\");
+        snprintf(name, sizeof name, "X:\\");
+    else
+        path_text(&parent, 0, posix, name);
     nt_status status = hf_open(name, &(struct hf_open_options){.access = FILE_READ_ATTRIBUTES}, &h);
     if (status != STATUS_SUCCESS)
         return status;
@@ -173,13 +170,9 @@ static nt_status do_zero(const struct op *op, hf_handle h)
 
 static nt_status do_read(const struct op *op, hf_handle h)
 {
+    static uint8_t data[LENGTH_MOST];
     size_t done;
-    uint8_t *data = malloc(op->length + 1);
-    if (!data)
-        abort();
-    nt_status status = hf_read(h, op->offset, data, op->length, &done);
-    free(data);
-    return status;
+    return hf_read(h, op->offset, data, op->length, &done);
 }
 
 static nt_status on_handle(const struct op *op, hf_handle h)
@@ -221,7 +214,7 @@ static nt_status on_handle(const struct op *op, hf_handle h)
     }
 }
 
-static nt_status do_op(struct play *p, const struct op *op, bool *opened)
+nt_status play_do(const struct play *p, const struct op *op, bool *opened)
 {
     hf_handle h;
     *opened = false;
@@ -381,12 +374,10 @@ static bool compare_stream(struct play *p, const struct op *at, struct node *n, 
     hf_handle h;
     struct stream_model *s = &n->streams[at->stream];
     nt_status status = open_op(at, GENERIC_READ, 0, &h);
-    if (!expect(p, "opening", status, s->exists ? STATUS_SUCCESS : STATUS_OBJECT_NAME_NOT_FOUND))
-        return false;
-    if (!s->exists)
-        return true;
-    bool same = true;
-    if (at->stream == 0)
+    bool same = expect(p, "opening", status, s->exists ? STATUS_SUCCESS : STATUS_OBJECT_NAME_NOT_FOUND);
+    if (status != STATUS_SUCCESS)
+        return same;
+    if (same && at->stream == 0)
         same = compare_facts(p, h, n);
     if (same && n->directory && at->stream == 0)
         same = compare_list(p, h, index);
@@ -401,8 +392,12 @@ static bool compare_path(struct play *p, const struct path *path, uint8_t first,
     nt_status status = model_find(&p->model, path, &e);
     struct op at = {.path = *path, .disposition = FILE_OPEN};
     hf_handle h;
-    if (status != STATUS_SUCCESS)
-        return expect(p, "opening what is not there", open_op(&at, GENERIC_READ, 0, &h), status);
+    if (status != STATUS_SUCCESS) {
+        nt_status opened = open_op(&at, GENERIC_READ, 0, &h);
+        if (opened == STATUS_SUCCESS)
+            opened = hf_close(h);
+        return expect(p, "opening what is not there", opened, status);
+    }
     for (at.stream = first; at.stream <= last; at.stream++)
         if (!compare_stream(p, &at, &p->model.nodes[e->node], e->node))
             return false;
@@ -479,11 +474,9 @@ static void adopt(const struct op *op, struct stream_model *s)
     free(should);
 }
 
-// What a full volume did of the operation: nothing, but of those that take several steps a part.
-static void do_part(struct play *p, const struct op *op, bool opened)
+void play_part(struct play *p, const struct op *op, bool opened)
 {
     struct entry *e;
-    p->full++;
     if (!opened || (op->kind != OP_WRITE && op->kind != OP_APPEND && op->kind != OP_ZERO))
         return;
     if (op->creates && model_create(&p->model, op) != STATUS_SUCCESS)
@@ -504,20 +497,27 @@ static bool spell(struct play *p, struct op *op)
     return true;
 }
 
+bool play_prepare(struct play *p, struct op *op)
+{
+    bool named = op->kind == OP_WRITE || op->kind == OP_APPEND || op->kind == OP_SIZE ||
+                 op->kind == OP_ZERO || op->kind == OP_READ || op->kind == OP_OPEN ||
+                 op->kind == OP_DELETE_STREAM;
+    if (!named)
+        op->stream = 0;
+    return model_has_room(&p->model) && (op->kind != OP_EXCHANGE || spell(p, op));
+}
+
 bool play_op(struct play *p, const struct op *drawn)
 {
     struct op op = *drawn;
-    bool named = op.kind == OP_WRITE || op.kind == OP_APPEND || op.kind == OP_SIZE || op.kind == OP_ZERO ||
-                 op.kind == OP_READ || op.kind == OP_OPEN || op.kind == OP_DELETE_STREAM;
     bool opened;
-    if (!named)
-        op.stream = 0;
-    if (!model_has_room(&p->model) || (op.kind == OP_EXCHANGE && !spell(p, &op)))
+    if (!play_prepare(p, &op))
         return true;
-    nt_status status = do_op(p, &op, &opened);
-    if (status == STATUS_DISK_FULL && may_be_full(&op))
-        do_part(p, &op, opened);
-    else if (!expect(p, "the operation", status, model_do(&p->model, &op)))
+    nt_status status = play_do(p, &op, &opened);
+    if (status == STATUS_DISK_FULL && may_be_full(&op)) {
+        p->full++;
+        play_part(p, &op, opened);
+    } else if (!expect(p, "the operation", status, model_do(&p->model, &op)))
         return false;
     if (op.kind == OP_REOPEN || op.kind == OP_FLUSH)
         return true;
