@@ -9,7 +9,12 @@ holdfast=$build/src/tools/holdfast
 [ -x "$holdfast" ] || holdfast=$build/holdfast
 demo_media=$(dirname "$holdfast")/demo_media
 work=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-demo.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+mounted=
+leave() {
+    [ -z "$mounted" ] || fusermount3 -u "$work/mnt" 2>/dev/null || umount -l "$work/mnt" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap leave EXIT
 trap 'exit 130' INT TERM
 step='start'
 
@@ -154,5 +159,35 @@ sed 's/^/   /' out
 begin 'A removable medium is swapped under an open file'
 mkdir media
 "$demo_media" "$work/media" 2>log || fail 'the swap did not go as the document says'
+
+begin 'Mount the volume: any program works on it'
+if [ ! -w /dev/fuse ] || ! command -v fusermount3 >/dev/null; then
+    say 'Left out: this machine has no /dev/fuse that we may use.'
+else
+    mkdir mnt
+    run mount "$work/vol.hf" "$work/mnt"
+    mounted=yes
+    for tree in $trees; do
+        name=$(basename "$tree")
+        say "\$ cp -a $tree mnt/mounted-$name"
+        cp -a "$tree" "mnt/mounted-$name" 2>log || fail "cp -a of $tree"
+        list "mnt/mounted-$name" >"$name.copy"
+        same "$name.original" "$name.copy" "the copy of $tree differs from the original"
+        say "$(grep -c '^[0-9a-f]\{64\}' "$name.copy") files, links and directories are the same"
+    done
+    run integrity set keep --enforce on "$work/mnt/${file#vol.hf:/}"
+    say "\$ dd if=mnt/${file#vol.hf:/} bs=4096 count=1"
+    if dd if="mnt/${file#vol.hf:/}" of=out bs=4096 count=1 2>log; then
+        fail 'the rotten bytes were handed out'
+    fi
+    grep -q 'Input/output error' log || fail 'it is not EIO'
+    say 'Input/output error. What the volume says about it:'
+    run events "$work/mnt"
+    sed 's/^/   /' out
+    grep -qF "${file#vol.hf:}" out || fail 'the event does not name the file'
+    say "\$ fusermount3 -u mnt"
+    fusermount3 -u "$work/mnt" || fail 'unmount'
+    mounted=
+fi
 
 printf '\nAll steps did what they promise.\n'
