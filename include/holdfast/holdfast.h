@@ -120,10 +120,12 @@ HF_API nt_status hf_query(hf_handle h, uint32_t class_, void *out, size_t length
 HF_API nt_status hf_set(hf_handle h, uint32_t class_, const void *in, size_t length);
 HF_API nt_status hf_query_volume(hf_handle h, uint32_t class_, void *out, size_t length, size_t *done);
 HF_API nt_status hf_set_label(hf_handle h, const char *label);
-// Rename or link: the handle's file gets the name (complete, or relative to root). OBJECT_NAME_COLLISION
-// unless replace.
-HF_API nt_status hf_rename(hf_handle h, hf_handle root, const char *name, bool replace);
-HF_API nt_status hf_link(hf_handle h, hf_handle root, const char *name, bool replace);
+// Rename or link: the handle's file gets the name (complete, or relative to root). flags: FILE_RENAME_* of
+// ntfile.h. OBJECT_NAME_COLLISION unless FILE_RENAME_REPLACE_IF_EXISTS (1, so that true says it too); with
+// that, ACCESS_DENIED for a read-only file unless FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, for one that
+// somebody has open and for a directory unless FILE_RENAME_POSIX_SEMANTICS.
+HF_API nt_status hf_rename(hf_handle h, hf_handle root, const char *name, uint32_t flags);
+HF_API nt_status hf_link(hf_handle h, hf_handle root, const char *name, uint32_t flags);
 HF_API nt_status hf_delete(hf_handle h); // when the last handle is closed (FileDispositionInformation)
 // The handle's path on its volume, "/dir/file" without a drive; BUFFER_TOO_SMALL.
 HF_API nt_status hf_path(hf_handle h, char *out, size_t size);

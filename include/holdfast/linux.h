@@ -282,7 +282,7 @@ struct hf_linux_stopped {
 };
 struct hf_linux_target {
     uint64_t directory; // a handle: where the new name goes
-    uint32_t replace;
+    uint32_t flags;     // FILE_RENAME_* (ntfile.h)
     uint32_t reserved;
 };
 

@@ -78,6 +78,16 @@
 #define FILE_ATTRIBUTE_INTEGRITY_STREAM    0x00008000u
 #define FILE_ATTRIBUTE_NO_SCRUB_DATA       0x00020000u
 
+// FileRenameInformationEx and FileLinkInformationEx. Those that are not named here speak of pins and storage
+// reserves, which this volume does not have: they are accepted and mean nothing.
+#define FILE_RENAME_REPLACE_IF_EXISTS         0x00000001u
+#define FILE_RENAME_POSIX_SEMANTICS           0x00000002u
+#define FILE_RENAME_IGNORE_READONLY_ATTRIBUTE 0x00000040u
+#define FILE_RENAME_KNOWN_FLAGS               0x000001ffu // ours: every flag that Windows documents
+#define FILE_LINK_REPLACE_IF_EXISTS           FILE_RENAME_REPLACE_IF_EXISTS
+#define FILE_LINK_POSIX_SEMANTICS             FILE_RENAME_POSIX_SEMANTICS
+#define FILE_LINK_IGNORE_READONLY_ATTRIBUTE   FILE_RENAME_IGNORE_READONLY_ATTRIBUTE
+
 // FileFsAttributeInformation.
 #define FILE_CASE_SENSITIVE_SEARCH      0x00000001u
 #define FILE_CASE_PRESERVED_NAMES       0x00000002u
@@ -122,7 +132,9 @@ enum hf_file_information_class {
     FileIdExtdDirectoryInformation = 60,
     FileIdExtdBothDirectoryInformation = 63,
     FileDispositionInformationEx = 64,
+    FileRenameInformationEx = 65,
     FileStatInformation = 68,
+    FileLinkInformationEx = 72,
     FileHfDirectoryInformation = 0x4846 // ours: struct hf_dirent records (holdfast.h)
 };
 

@@ -142,7 +142,7 @@ struct irp {
             struct file_object *target; // rename, link: the opened parent directory
             struct str name;            // rename, link: last component, UTF-8; label: the new label
             char separator;             // as in create
-            bool replace;               // rename, link
+            u32 flags;                  // rename, link: FILE_RENAME_*
         } set;                          // SET_(VOLUME_)INFORMATION
         struct {
             u32 class_;

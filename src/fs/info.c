@@ -538,7 +538,9 @@ static const struct set_row {
 } set_rows[] = {
     {FileBasicInformation, sizeof(FILE_BASIC_INFORMATION), FILE_WRITE_ATTRIBUTES, set_basic},
     {FileRenameInformation, 0, DELETE, file_rename},
+    {FileRenameInformationEx, 0, DELETE, file_rename},
     {FileLinkInformation, 0, 0, file_link},
+    {FileLinkInformationEx, 0, 0, file_link},
     {FileDispositionInformation, sizeof(FILE_DISPOSITION_INFORMATION), DELETE, set_disposition},
     {FileDispositionInformationEx, sizeof(u32), DELETE, set_disposition_ex},
     {FileAllocationInformation, sizeof(FILE_ALLOCATION_INFORMATION), FILE_WRITE_DATA, set_allocation},

@@ -5,30 +5,6 @@
 // Locks as in fs.h; of the objects themselves a directory comes before a file, then the lower id.
 #include "fs/node.h"
 
-// A handle that does not let others delete. fcb.lock is held exclusive.
-static nt_status check_shared(struct fcb *fcb)
-{
-    struct scb *scb = fcb->handles ? scb_find(fcb, (struct str){0}) : NULL;
-    if (!scb)
-        return STATUS_SUCCESS;
-    nt_status status = share_check(scb, DELETE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
-    scb_put(scb);
-    return status;
-}
-
-static nt_status check_empty(struct vcb *vcb, u64 directory)
-{
-    bool empty;
-    TRY(dirent_is_empty(vcb->store, directory, &empty));
-    return empty ? STATUS_SUCCESS : STATUS_DIRECTORY_NOT_EMPTY;
-}
-
-// Has it neither names nor handles, nor one that is closing and will see to it? fcb.lock is held.
-static bool is_free(const struct fcb *fcb)
-{
-    return fcb->deleted && fcb->handles == 0 && !fcb->deleting;
-}
-
 // What is left of an object that has no names and that nobody has open. What fails here only takes room until
 // the volume is opened again.
 static void reap(struct fcb *fcb)
@@ -102,7 +78,7 @@ static nt_status check_kind(struct vcb *vcb, const struct fcb *fcb, bool as_dire
     TRY(node_is_directory(vcb, &fcb->inode, &directory));
     if (directory != as_directory)
         return directory ? STATUS_FILE_IS_A_DIRECTORY : STATUS_NOT_A_DIRECTORY;
-    return fcb_is_directory(fcb) ? check_empty(vcb, fcb->id) : STATUS_SUCCESS;
+    return fcb_is_directory(fcb) ? dir_check_empty(vcb, fcb->id) : STATUS_SUCCESS;
 }
 
 // The Windows door was about to remove this name when the last handle closes: that is done.
@@ -123,10 +99,10 @@ static nt_status unlink_name(struct vcb *vcb, struct fcb *parent, const struct i
     struct fcb *fcb = *out;
     SCOPE_FCB(fcb);
     TRY(check_kind(vcb, fcb, n->flags));
-    TRY(check_shared(fcb));
+    TRY(share_check_delete(fcb));
     TRY(file_unlink(vcb, parent, (struct str){entry.name, entry.name_len}, fcb));
     forget_deletion(fcb, parent->id, &entry);
-    *gone = is_free(fcb);
+    *gone = fcb_is_free(fcb);
     return STATUS_SUCCESS;
 }
 
@@ -252,7 +228,7 @@ static nt_status check_replaced(const struct move *m)
     TRY(node_is_directory(m->vcb, &target, &to_directory));
     if (from_directory != to_directory)
         return to_directory ? STATUS_FILE_IS_A_DIRECTORY : STATUS_NOT_A_DIRECTORY;
-    return m->target.directory ? check_empty(m->vcb, m->target.id) : STATUS_SUCCESS;
+    return m->target.directory ? dir_check_empty(m->vcb, m->target.id) : STATUS_SUCCESS;
 }
 
 static void lock_objects(struct move *m)
@@ -279,11 +255,12 @@ static nt_status check_objects(struct move *m)
 {
     if (m->fcb->delete_pending || (m->exchange && m->victim->delete_pending))
         return STATUS_DELETE_PENDING;
-    TRY(check_shared(m->fcb));
+    TRY(share_check_delete(m->fcb));
     if (!m->victim)
         return STATUS_SUCCESS;
-    TRY(check_shared(m->victim));
-    return !m->exchange && fcb_is_directory(m->victim) ? check_empty(m->vcb, m->victim->id) : STATUS_SUCCESS;
+    TRY(share_check_delete(m->victim));
+    return !m->exchange && fcb_is_directory(m->victim) ? dir_check_empty(m->vcb, m->victim->id)
+                                                       : STATUS_SUCCESS;
 }
 
 // With the directories locked.
@@ -304,7 +281,7 @@ static nt_status move(struct move *m, struct str old, u32 flags, bool *gone)
     nt_status status = check_objects(m);
     if (status == STATUS_SUCCESS)
         status = commit_names(m);
-    *gone = status == STATUS_SUCCESS && m->victim && is_free(m->victim);
+    *gone = status == STATUS_SUCCESS && m->victim && fcb_is_free(m->victim);
     unlock_objects(m);
     return status;
 }

@@ -13,11 +13,12 @@ struct rename {
     struct fcb *from, *to; // directories; from is NULL for a link
     struct dirent old;     // its name in from
     struct str name;       // its new name in to
-    bool replace;
+    u32 flags;
     struct fcb *victim; // what has that name now; NULL: nothing, or the file itself
     struct dirent victim_entry;
     bool same_entry;    // the new name finds the old one: only its case changes
     bool drop_old_only; // the new name is another link of the same file
+    bool gone;          // the victim has neither names nor handles any more
 };
 
 // --- the tree of directories ---------------------------------------------------------------------
@@ -136,6 +137,13 @@ nt_status dir_put(struct txn *t, const struct fcb *directory, u64 now)
     return inode_put(t, &inode);
 }
 
+nt_status dir_check_empty(struct vcb *vcb, u64 directory)
+{
+    bool empty;
+    TRY(dirent_is_empty(vcb->store, directory, &empty));
+    return empty ? STATUS_SUCCESS : STATUS_DIRECTORY_NOT_EMPTY;
+}
+
 void dir_touch(struct fcb *directory, u64 now)
 {
     inode_touch(&directory->inode, TIME_WRITTEN | TIME_CHANGED, now);
@@ -205,6 +213,15 @@ static nt_status commit_names(struct rename *r)
 
 // --- rules ---------------------------------------------------------------------------------------
 
+static bool replaces(const struct rename *r)
+{
+    return r->flags & FILE_RENAME_REPLACE_IF_EXISTS;
+}
+static bool is_posix(const struct rename *r)
+{
+    return r->flags & FILE_RENAME_POSIX_SEMANTICS;
+}
+
 // What stands at the new name, and may it be replaced? Fills victim. r->to is locked.
 static nt_status look_at_target(struct rename *r)
 {
@@ -217,20 +234,31 @@ static nt_status look_at_target(struct rename *r)
         r->same_entry = r->from == r->to && entry->name_len == r->old.name_len &&
                         memcmp(entry->name, r->old.name, entry->name_len) == 0;
         r->drop_old_only = r->from && !r->same_entry;
-        return r->same_entry || r->replace ? STATUS_SUCCESS : STATUS_OBJECT_NAME_COLLISION;
+        return r->same_entry || replaces(r) ? STATUS_SUCCESS : STATUS_OBJECT_NAME_COLLISION;
     }
-    if (!r->replace)
+    if (!replaces(r))
         return STATUS_OBJECT_NAME_COLLISION;
-    if (entry->directory || fcb_is_directory(r->fcb))
+    // As POSIX has it an empty directory makes room for another one. Whether it is empty is known before it
+    // is locked: a directory above one of those that are locked must not be.
+    if (entry->directory != fcb_is_directory(r->fcb) || (entry->directory && !is_posix(r)))
         return STATUS_ACCESS_DENIED;
+    if (entry->directory)
+        TRY(dir_check_empty(r->vcb, entry->id));
     return fcb_get(r->vcb, entry->id, &r->victim);
 }
 
-static nt_status check_victim(const struct fcb *victim)
+static nt_status check_victim(const struct rename *r)
 {
-    if (victim->handles || victim->inode.attributes & FILE_ATTRIBUTE_READONLY)
+    struct fcb *victim = r->victim;
+    if (victim->inode.attributes & FILE_ATTRIBUTE_READONLY &&
+        !(r->flags & FILE_RENAME_IGNORE_READONLY_ATTRIBUTE))
         return STATUS_ACCESS_DENIED;
-    return STATUS_SUCCESS;
+    if (victim->delete_pending)
+        return STATUS_DELETE_PENDING;
+    if (!is_posix(r))
+        return victim->handles ? STATUS_ACCESS_DENIED : STATUS_SUCCESS;
+    TRY(share_check_delete(victim));
+    return fcb_is_directory(victim) ? dir_check_empty(r->vcb, victim->id) : STATUS_SUCCESS;
 }
 
 // With the directories locked.
@@ -248,18 +276,19 @@ static nt_status put_in_place(struct rename *r)
     lock_files(r);
     nt_status status = r->fcb->deleted || r->fcb->delete_pending ? STATUS_ACCESS_DENIED : STATUS_SUCCESS;
     if (status == STATUS_SUCCESS && r->victim)
-        status = check_victim(r->victim);
+        status = check_victim(r);
     if (status == STATUS_SUCCESS && !r->from && r->fcb->inode.links >= FILE_LINKS_MOST && !r->victim)
         status = STATUS_TOO_MANY_LINKS;
     if (status == STATUS_SUCCESS)
         status = commit_names(r);
+    r->gone = r->victim && fcb_is_free(r->victim);
     unlock_files(r);
     return status;
 }
 
 static nt_status reap_victim(struct rename *r)
 {
-    if (!r->victim || !r->victim->deleted)
+    if (!r->gone)
         return STATUS_SUCCESS;
     fcb_close_streams(r->victim);
     return object_reap(r->vcb->store, r->victim->id);
@@ -310,9 +339,11 @@ static nt_status run(struct rename *r, struct irp *irp, bool link)
 static nt_status change(struct vcb *vcb, struct irp *irp, bool link)
 {
     struct ccb *ccb = irp_ccb(irp);
+    if (irp->p.set.flags & ~FILE_RENAME_KNOWN_FLAGS)
+        return STATUS_NOT_SUPPORTED;
     TRY(name_check(irp->p.set.name, irp->p.set.separator));
     struct rename r = {
-        .vcb = vcb, .ccb = ccb, .fcb = ccb->scb->fcb, .name = irp->p.set.name, .replace = irp->p.set.replace};
+        .vcb = vcb, .ccb = ccb, .fcb = ccb->scb->fcb, .name = irp->p.set.name, .flags = irp->p.set.flags};
     nt_status status;
     {
         SCOPE_LOCK(&vcb->rename);

@@ -42,6 +42,12 @@ nt_status name_remove(struct txn *t, u64 directory, struct str name, struct inod
 // The directory's names changed: write it, and after the transaction say so in the fcb.
 nt_status dir_put(struct txn *t, const struct fcb *directory, u64 now);
 void dir_touch(struct fcb *directory, u64 now);
+nt_status dir_check_empty(struct vcb *vcb, u64 directory); // DIRECTORY_NOT_EMPTY
+// Has it neither names nor handles, nor one that is closing and will see to it? fcb.lock is held.
+static inline bool fcb_is_free(const struct fcb *fcb)
+{
+    return fcb->deleted && fcb->handles == 0 && !fcb->deleting;
+}
 enum { FILE_LINKS_MOST = 1024 };
 
 // lock_check for a caller that holds scb.mutex.
@@ -63,6 +69,8 @@ nt_status reply_text(struct irp *irp, size_t at, const void *utf16, size_t bytes
 // share.c: fcb.lock is held exclusive, so that a check and the count after it are one step.
 // SHARING_VIOLATION.
 nt_status share_check(struct scb *scb, u32 access, u32 share);
+// A handle of the file's own data that does not let others delete it.
+nt_status share_check_delete(struct fcb *fcb);
 void share_add(struct scb *scb, u32 access, u32 share);
 void share_remove(struct scb *scb, u32 access, u32 share);
 

@@ -28,6 +28,16 @@ nt_status share_check(struct scb *scb, u32 access, u32 share)
     return refused || refuses ? STATUS_SHARING_VIOLATION : STATUS_SUCCESS;
 }
 
+nt_status share_check_delete(struct fcb *fcb)
+{
+    struct scb *scb = fcb->handles ? scb_find(fcb, (struct str){0}) : NULL;
+    if (!scb)
+        return STATUS_SUCCESS;
+    nt_status status = share_check(scb, DELETE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
+    scb_put(scb);
+    return status;
+}
+
 static void count(struct scb *scb, u32 access, u32 share, u32 by)
 {
     struct wants w = wants_of(access);

@@ -167,7 +167,8 @@ nt_status hf_set(hf_handle h, uint32_t class_, const void *in, size_t length)
     SCOPE_HANDLE struct handle *handle = NULL;
     TRY(request_begin(h, &handle, NULL));
     TRY(buffer_check(in, length));
-    if (class_ == FileRenameInformation || class_ == FileLinkInformation)
+    if (class_ == FileRenameInformation || class_ == FileLinkInformation ||
+        class_ == FileRenameInformationEx || class_ == FileLinkInformationEx)
         return STATUS_INVALID_INFO_CLASS; // these need a resolved target: hf_rename, hf_link
     TRY(class_check(handle, class_, true));
     struct irp irp = {.major = IRP_MJ_SET_INFORMATION,
@@ -265,8 +266,7 @@ static struct str last_component(const struct name *name)
     return (struct str){name->path.p + at, name->path.len - at};
 }
 
-static nt_status name_set(struct handle *handle, struct handle *root, const char *name, u32 class_,
-                          bool replace)
+static nt_status name_set(struct handle *handle, struct handle *root, const char *name, u32 class_, u32 flags)
 {
     struct open open = {.share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
                         .disposition = FILE_OPEN,
@@ -279,7 +279,7 @@ static nt_status name_set(struct handle *handle, struct handle *root, const char
                                     .target = &parent,
                                     .name = last_component(&open.name),
                                     .separator = open.name.separator,
-                                    .replace = replace}};
+                                    .flags = flags}};
         status = parent.device == handle->file.device ? request_send(handle, NULL, &irp, NULL)
                                                       : STATUS_NOT_SAME_DEVICE;
         file_close(&parent, NULL);
@@ -291,7 +291,7 @@ static nt_status name_set(struct handle *handle, struct handle *root, const char
 }
 
 static nt_status name_request(hf_handle h, hf_handle root_handle, const char *name, u32 class_, u32 access,
-                              bool replace)
+                              u32 flags)
 {
     SCOPE_HANDLE struct handle *handle = NULL, *root = NULL;
     TRY(request_begin(h, &handle, NULL));
@@ -299,17 +299,17 @@ static nt_status name_request(hf_handle h, hf_handle root_handle, const char *na
         TRY(handle_get(root_handle, &root));
     TRY(access_check(handle, access));
     status_clear_text();
-    return name_set(handle, root, name, class_, replace);
+    return name_set(handle, root, name, class_, flags);
 }
 
-nt_status hf_rename(hf_handle h, hf_handle root, const char *name, bool replace)
+nt_status hf_rename(hf_handle h, hf_handle root, const char *name, uint32_t flags)
 {
-    return name_request(h, root, name, FileRenameInformation, DELETE, replace);
+    return name_request(h, root, name, FileRenameInformationEx, DELETE, flags);
 }
 
-nt_status hf_link(hf_handle h, hf_handle root, const char *name, bool replace)
+nt_status hf_link(hf_handle h, hf_handle root, const char *name, uint32_t flags)
 {
-    return name_request(h, root, name, FileLinkInformation, 0, replace);
+    return name_request(h, root, name, FileLinkInformationEx, 0, flags);
 }
 
 // --- listings ------------------------------------------------------------------------------------

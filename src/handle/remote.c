@@ -465,14 +465,14 @@ static nt_status set_name(const struct remote *r, struct irp *irp)
     struct str name = irp->p.set.name;
     if (!directory)
         return STATUS_INVALID_PARAMETER;
-    struct hf_linux_target target = {.directory = directory->handle, .replace = irp->p.set.replace};
+    struct hf_linux_target target = {.directory = directory->handle, .flags = irp->p.set.flags};
     SCOPE_FREE u8 *in = malloc(sizeof target + name.len);
     if (!in)
         return STATUS_NO_MEMORY;
     memcpy(in, &target, sizeof target);
     memcpy(in + sizeof target, name.p, name.len);
-    return simple(r, irp, irp->p.set.class_ == FileRenameInformation ? HF_LINUX_RENAME : HF_LINUX_LINK, 0, in,
-                  sizeof target + name.len, NULL, 0);
+    bool link = irp->p.set.class_ == FileLinkInformation || irp->p.set.class_ == FileLinkInformationEx;
+    return simple(r, irp, link ? HF_LINUX_LINK : HF_LINUX_RENAME, 0, in, sizeof target + name.len, NULL, 0);
 }
 
 static nt_status set(struct device *device, struct irp *irp)
@@ -484,7 +484,7 @@ static nt_status set(struct device *device, struct irp *irp)
         return STATUS_INVALID_DEVICE_REQUEST;
     if (irp->major == IRP_MJ_SET_VOLUME_INFORMATION)
         return simple(r, irp, HF_LINUX_SET_LABEL, 0, irp->p.set.name.p, irp->p.set.name.len, NULL, 0);
-    if (class_ == FileRenameInformation || class_ == FileLinkInformation)
+    if (irp->p.set.target)
         return set_name(r, irp);
     write_back(f);
     TRY(simple(r, irp, HF_LINUX_SET, class_, irp->p.set.data, irp->p.set.length, NULL, 0));

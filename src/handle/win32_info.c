@@ -234,7 +234,7 @@ BOOL GetFileInformationByHandleEx(HANDLE handle, FILE_INFO_BY_HANDLE_CLASS info_
     return win32_fail(ERROR_INVALID_PARAMETER);
 }
 
-static BOOL rename_by_info(hf_handle file, const FILE_RENAME_INFO *info, DWORD length)
+static BOOL rename_by_info(hf_handle file, const FILE_RENAME_INFO *info, DWORD length, bool extended)
 {
     size_t at = offsetof(FILE_RENAME_INFO, FileName);
     if (!info || length < at || info->FileNameLength > length - at || info->FileNameLength % 2 != 0)
@@ -254,7 +254,7 @@ static BOOL rename_by_info(hf_handle file, const FILE_RENAME_INFO *info, DWORD l
     if (!root && !native)
         return FALSE;
     return win32_result(hf_rename(file, root ? root->file : NULL, root ? text : native,
-                                  info->ReplaceIfExists & 1)); // FILE_RENAME_FLAG_REPLACE_IF_EXISTS
+                                  extended ? info->Flags : info->ReplaceIfExists != 0));
 }
 
 BOOL SetFileInformationByHandle(HANDLE handle, FILE_INFO_BY_HANDLE_CLASS info_class, LPVOID info,
@@ -272,7 +272,7 @@ BOOL SetFileInformationByHandle(HANDLE handle, FILE_INFO_BY_HANDLE_CLASS info_cl
     if (!file)
         return FALSE;
     if (info_class == FileRenameInfo || info_class == FileRenameInfoEx)
-        return rename_by_info(file->file, info, length);
+        return rename_by_info(file->file, info, length, info_class == FileRenameInfoEx);
     for (size_t i = 0; i < ARRAYSIZE(sets); i++)
         if (sets[i].class_ == info_class)
             return win32_result(hf_set(file->file, sets[i].native, info, length));

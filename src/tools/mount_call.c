@@ -816,8 +816,8 @@ static nt_status serve_name(struct call *c)
     bool named = renames && path && name_of(c->door, bound.handle, path, &from.parent, &from.name);
     status = name_allowed(c, &directory, name);
     if (status == STATUS_SUCCESS)
-        status = renames ? hf_rename(bound.handle, directory.handle, name, target.replace)
-                         : hf_link(bound.handle, directory.handle, name, target.replace);
+        status = renames ? hf_rename(bound.handle, directory.handle, name, target.flags)
+                         : hf_link(bound.handle, directory.handle, name, target.flags);
     if (status == STATUS_SUCCESS) {
         if (named)
             change_say(c->door, &from);

@@ -248,14 +248,14 @@ static inline nt_status volume_delete(struct file_object *f)
 
 // FileRenameInformation or FileLinkInformation: name is the last component, directory the opened parent.
 static inline nt_status volume_name(struct file_object *f, u32 class_, struct file_object *directory,
-                                    const char *name, bool replace)
+                                    const char *name, u32 flags)
 {
     struct irp irp = {.major = IRP_MJ_SET_INFORMATION};
     irp.p.set.class_ = class_;
     irp.p.set.target = directory;
     irp.p.set.name = (struct str){name, (u32)strlen(name)};
     irp.p.set.separator = '\\';
-    irp.p.set.replace = replace;
+    irp.p.set.flags = flags;
     return volume_send(f, &irp);
 }
 

@@ -70,6 +70,7 @@ static void each_request_needs_its_access(void **state)
     assert_status(hf_set_label(h, "l"), STATUS_ACCESS_DENIED);
     assert_status(hf_list(h, NULL, true, data, sizeof data, &done), STATUS_ACCESS_DENIED);
     assert_status(hf_set(h, FileRenameInformation, data, sizeof data), STATUS_INVALID_INFO_CLASS);
+    assert_status(hf_set(h, FileLinkInformationEx, data, sizeof data), STATUS_INVALID_INFO_CLASS);
     assert_ok(hf_close(h));
     remove_name("X:\\a");
 }
@@ -110,7 +111,7 @@ static void append_only(void **state)
 static void rename_and_link(void **state)
 {
     (void)state;
-    hf_handle h, root;
+    hf_handle h, root, open;
     make_directory("X:\\d");
     put("X:\\a", "first");
     put("X:\\b", "second");
@@ -118,6 +119,12 @@ static void rename_and_link(void **state)
     assert_status(hf_rename(h, NULL, "X:\\b", false), STATUS_OBJECT_NAME_COLLISION);
     assert_ok(hf_rename(h, NULL, "X:\\b", true));
     assert_ok(stack_open("X:\\d", FILE_LIST_DIRECTORY, 0, 0, &root));
+    put("X:\\open", "open");
+    assert_ok(stack_open("X:\\open", FILE_READ_DATA, 0, 0, &open));
+    assert_status(hf_rename(h, NULL, "X:\\open", true), STATUS_ACCESS_DENIED);
+    assert_ok(hf_rename(h, NULL, "X:\\open", FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS));
+    assert_status(hf_rename(h, NULL, "X:\\x", 0x80000000), STATUS_NOT_SUPPORTED);
+    assert_ok(hf_close(open));
     assert_ok(hf_rename(h, root, "c", false));
     assert_ok(hf_link(h, NULL, "X:/d/e", false));
     assert_status(hf_rename(h, NULL, "X:\\no\\such", false), STATUS_OBJECT_PATH_NOT_FOUND);

@@ -737,6 +737,14 @@ static void set_information(void **state)
     assert_fails(SetFileInformationByHandle(h, FileRenameInfo, &rename, 21), ERROR_INVALID_PARAMETER);
     assert_win(SetFileInformationByHandle(h, FileRenameInfo, &rename, sizeof rename));
     assert_int_equal(GetFileAttributesA("X:\\set3"), FILE_ATTRIBUTE_HIDDEN);
+    put("X:\\set5", "");
+    HANDLE other = open_with("X:\\set5", GENERIC_READ, 0);
+    memcpy(rename.info.FileName, L"X:\\set5", 14);
+    assert_fails(SetFileInformationByHandle(h, FileRenameInfo, &rename, sizeof rename), ERROR_ACCESS_DENIED);
+    rename.info.Flags = FILE_RENAME_FLAG_REPLACE_IF_EXISTS | FILE_RENAME_FLAG_POSIX_SEMANTICS;
+    assert_fails(SetFileInformationByHandle(h, FileRenameInfo, &rename, sizeof rename), ERROR_ACCESS_DENIED);
+    assert_win(SetFileInformationByHandle(h, FileRenameInfoEx, &rename, sizeof rename));
+    assert_win(CloseHandle(other));
     HANDLE root = open_with("X:\\", GENERIC_READ, FILE_FLAG_BACKUP_SEMANTICS);
     rename.info.RootDirectory = root;
     rename.info.FileNameLength = 8;

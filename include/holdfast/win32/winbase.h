@@ -179,6 +179,8 @@ typedef struct _FILE_NAME_INFO {
     DWORD FileNameLength;
     WCHAR FileName[1];
 } FILE_NAME_INFO, *PFILE_NAME_INFO;
+#define FILE_RENAME_FLAG_REPLACE_IF_EXISTS 0x00000001u
+#define FILE_RENAME_FLAG_POSIX_SEMANTICS   0x00000002u
 typedef struct _FILE_RENAME_INFO {
     __extension__ union {
         BOOLEAN ReplaceIfExists;
