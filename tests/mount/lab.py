@@ -220,10 +220,10 @@ class Mount:
 
 
 @contextlib.contextmanager
-def mounted(*options, volume=None, check=True, **more):
+def mounted(*options, volume=None, check=True, prefix=(), **more):
     """A mount of a new volume, or of this one; unmounted and checked at the end."""
     volume = volume or Volume(**more)
-    mount = volume.mount(*options)
+    mount = volume.mount(*options, prefix=prefix)
     yield mount
     if mount in mounts:
         mount.unmount()

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import mmap
 import os
 import random
 import resource
@@ -400,11 +401,30 @@ class Filler:
             os.link(old, path)
             os.unlink(path)
 
+    def extend(self, path):
+        """Longer, without data."""
+        if self.kept:
+            old = self.dice.choice(sorted(self.kept))
+            os.truncate(old, len(self.kept[old]) + 100000)
+            self.kept[old] += bytes(100000)
+
+    def map(self, path):
+        if self.kept:
+            old = self.dice.choice(sorted(self.kept))
+            data = self.kept.pop(old)
+            at = self.dice.randrange(len(data))
+            new = self.dice.randbytes(min(5000, len(data) - at))
+            with open(old, 'r+b') as f, mmap.mmap(f.fileno(), 0) as view:
+                view[at:at + len(new)] = new
+                view.flush()
+            self.kept[old] = data[:at] + new + data[at + len(new):]
+
     def step(self):
         self.number += 1
         path = os.path.join(self.top, f'f{self.number}')
-        what = self.dice.choice([self.write] * 4 + [self.rename, self.xattr, self.link, lambda p: os.mkdir(p + 'd'),
-                                                    lambda p: os.symlink('x' * 3000, p + 'l')])
+        others = [self.rename, self.xattr, self.link, self.extend, self.map, lambda p: os.mkdir(p + 'd'),
+                  lambda p: os.symlink('x' * 3000, p + 'l')]
+        what = self.dice.choice([self.write] * 4 + others)
         try:
             what(path)
         except OSError as error:
@@ -441,23 +461,58 @@ def a_full_volume():
 
 
 def a_full_volume_and_the_cache():
-    """What the kernel holds back is written when there is no room any more: somebody is told."""
-    with mounted(size='8M') as m:
-        told = False
-        for i in range(40):
+    """What the kernel holds back is written when there is no room any more: fsync or close of that very file says so."""
+    dice = random.Random(4)
+    with mounted(size='16M') as m:
+        kept, told = {}, 0
+        for i in range(60):
+            data, path = dice.randbytes(500000), m.join(f'f{i}')
             try:
-                with open(m.join(f'f{i}'), 'wb') as f:
-                    f.write(b'x' * 500000)
-                    f.flush()
-                    if i % 5 == 4:
-                        os.fsync(f.fileno())
+                put(path, data, sync=i % 2 == 0)
+                kept[path] = data
             except OSError as error:
                 assert error.errno == errno.ENOSPC, error
-                told = True
-        assert told, 'twice as much as fits was written and nobody heard'
-        for i in range(40):
-            if os.path.exists(m.join(f'f{i}')):
-                os.unlink(m.join(f'f{i}'))
+                told += 1
+        assert told > 20, f'twice as much as fits was written and {told} of 60 heard'
+        lab.drop_caches(m)
+        for path, data in kept.items():
+            assert get(path) == data, f'{path}: nobody was told that it did not fit'
+    with mounted(volume=m.volume) as m:
+        for path, data in kept.items():
+            assert get(path) == data, f'{path}: differs after a remount'
+        for name in os.listdir(m.path):
+            os.unlink(m.join(name))
+        put(m.join('again'), dice.randbytes(1000000), sync=True)
+
+
+def a_full_volume_and_maps():
+    """The room for a page of a map is missed when the page is written; msync says so."""
+    dice, size = random.Random(5), 12 << 20
+    with mounted(size='16M') as m:
+        put(m.join('other'), dice.randbytes(4 << 20), sync=True)
+        fd = os.open(m.join('f'), os.O_CREAT | os.O_RDWR)
+        os.ftruncate(fd, size)  # a hole
+        wanted, told = bytearray(size), 0
+        with mmap.mmap(fd, size) as view:
+            for at in range(0, size, 1 << 20):
+                data = dice.randbytes(1 << 20)
+                view[at:at + (1 << 20)] = data
+                try:
+                    view.flush(at, 1 << 20)
+                    wanted[at:at + (1 << 20)] = data
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC, error
+                    wanted[at:at + (1 << 20)] = b''.ljust(1 << 20, b'?')
+                    told += 1
+        assert 0 < told < size >> 20, f'{told} of {size >> 20} msync failed'
+        close_broken(fd)
+    with mounted(volume=m.volume) as m:
+        found = get(m.join('f'))
+        for at in range(0, size, 1 << 20):
+            part = bytes(wanted[at:at + (1 << 20)])
+            assert part[0:1] == part[1:2] == part[2:3] == b'?' or found[at:at + (1 << 20)] == part, f'differs at {at}'
+        os.unlink(m.join('f'))
+        put(m.join('again'), dice.randbytes(4 << 20), sync=True)
 
 
 def many_open_files():
@@ -483,28 +538,72 @@ def many_open_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def little_memory():
-    """The daemon may have no more than this: it works, or says ENOMEM, and lives."""
-    if lab.SANITIZED:
-        return
-    volume = lab.Volume()
-    m = volume.mount('cache=8M', prefix=('prlimit', f'--as={400 << 20}', '--'))
-    refusals = 0
-    for i in range(200):
+def set_limit(mount, size):
+    run('prlimit', f'--pid={mount.process.pid}', f'--as={size}:')
+
+
+def size_of(mount):
+    with open(f'/proc/{mount.process.pid}/statm', encoding='ascii') as f:
+        return int(f.read().split()[0]) * resource.getpagesize()
+
+
+def work_in_little_memory(m, dice, kept):
+    """How often ENOMEM came. Whatever succeeds must be so."""
+    refusals, fds = 0, []
+
+    def attempt(what):
+        nonlocal refusals
         try:
-            put(m.join(f'f{i}'), bytes([i]) * 100000)
-            os.listdir(m.path)
+            return what()
         except OSError as error:
-            assert error.errno in (errno.ENOMEM, errno.EIO), error
+            assert error.errno == errno.ENOMEM, error
             refusals += 1
-    copies = [subprocess.Popen(['cp', '-r', m.path, os.path.join(volume.folder, f'copy{i}')], stderr=subprocess.DEVNULL)
-              for i in range(4)]
-    for copy in copies:
-        copy.wait(lab.PATIENCE)
-    assert m.alive(), m.said()
-    assert refusals < 200, 'nothing could be done'
-    m.unmount()
-    volume.check()
+            return None
+    for _ in range(120):
+        path, data = m.join(f'f{len(kept)}-{refusals}'), dice.randbytes(dice.randrange(200000))
+
+        def write():
+            put(path, data, sync=True)
+            kept[path] = data
+        attempt(write)
+        attempt(lambda: os.listdir(m.path))
+        attempt(lambda: os.setxattr(m.path, 'user.x', data[:30000]))
+        if kept:
+            fds.append(attempt(lambda: os.open(dice.choice(list(kept)), os.O_RDONLY)))
+    readers = [subprocess.Popen(['sh', '-c', 'cat -- * >/dev/null'], cwd=m.path, stderr=subprocess.DEVNULL) for _ in range(6)]
+    for reader in readers:
+        reader.wait(lab.PATIENCE)
+    for fd in fds:
+        if fd is not None:
+            os.close(fd)
+    return refusals
+
+
+def little_memory():
+    """The daemon may have no more than this, or from now on no more than it has: it works, or says ENOMEM, and lives."""
+    if lab.SANITIZED:
+        return  # the sanitizers' own memory is terabytes
+    dice = random.Random(6)
+    volume = lab.Volume(size='512M')
+    kept = {}
+    with mounted('cache=8M', volume=volume, prefix=('prlimit', f'--as={100 << 20}:', '--')) as m:
+        work_in_little_memory(m, dice, kept)
+        assert len(kept) > 100, f'only {len(kept)} of 120 files could be written in 100 MiB'
+        refusals = 0
+        for room in (1 << 20, 1 << 16, 0):
+            set_limit(m, size_of(m) + room)
+            refusals += work_in_little_memory(m, dice, kept)
+            assert m.alive(), m.said()
+        assert refusals > 0, 'memory was never short'
+        set_limit(m, 1 << 40)
+        lab.drop_caches(m)
+        for path, data in kept.items():
+            assert get(path) == data, f'{path} differs'
+        before = len(kept)
+        assert work_in_little_memory(m, dice, kept) == 0 and len(kept) == before + 120, 'memory is there again, and no use'
+    with mounted(volume=volume) as m:
+        for path, data in kept.items():
+            assert get(path) == data, f'{path} differs after a remount'
 
 
 lab.main([a_clean_unmount_keeps_what_nobody_synced, sigterm_is_a_clean_end, a_kill_loses_nothing_that_fsync_covered,
@@ -513,4 +612,5 @@ lab.main([a_clean_unmount_keeps_what_nobody_synced, sigterm_is_a_clean_end, a_ki
           changes_are_committed_every_few_seconds, a_second_mount_is_refused,
           the_program_on_a_mounted_image_harms_nothing, bad_commands_are_errors, read_only,
           owners_of_files_that_have_none, a_user_can_mount, df_and_mountinfo, mount_programs_as_mount_calls_them,
-          mount_of_type_fuse_holdfast, a_full_volume, a_full_volume_and_the_cache, many_open_files, little_memory])
+          mount_of_type_fuse_holdfast, a_full_volume, a_full_volume_and_the_cache,
+          a_full_volume_and_maps, many_open_files, little_memory])

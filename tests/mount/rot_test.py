@@ -361,7 +361,8 @@ while todo and seen < 2000:
         continue
     for name in names[:500]:
         path, seen = os.path.join(folder, name), seen + 1
-        for call in (os.lstat, os.readlink, os.listxattr, os.statvfs, lambda p: open(p, "rb").read(1 << 20) if os.path.isfile(p) else 0,
+        for call in (os.lstat, os.readlink, lambda p: [os.getxattr(p, n, follow_symlinks=False) for n in os.listxattr(p, follow_symlinks=False)],
+                     os.statvfs, lambda p: os.getxattr(p, "system.ntfs_reparse_data", follow_symlinks=False), lambda p: open(p, "rb").read(1 << 20) if os.path.isfile(p) else 0,
                      lambda p: os.chmod(p, 0o600), lambda p: os.truncate(p, 5000), lambda p: os.rename(p, p + "x"),
                      lambda p: os.setxattr(p + "x", "user.a", b"1"), lambda p: os.unlink(p + "x")):
             try:
