@@ -26,6 +26,14 @@ struct fcb *fcb_find(struct vcb *vcb, u64 id)
     return find_held(vcb, id);
 }
 
+void inode_take_stream(struct inode *inode, const struct stream_info *info)
+{
+    inode->size = info->size;
+    inode->allocated = info->allocated;
+    inode->algorithm = info->algorithm;
+    inode->enforcement_off = info->enforcement_off;
+}
+
 nt_status vcb_inode(struct vcb *vcb, u64 id, struct inode *inode)
 {
     struct fcb *fcb = fcb_find(vcb, id);
@@ -39,10 +47,8 @@ nt_status vcb_inode(struct vcb *vcb, u64 id, struct inode *inode)
         *inode = fcb->inode;
     }
     struct stream_info info;
-    if (fcb_stream_info(fcb, &info)) {
-        inode->size = info.size;
-        inode->allocated = info.allocated;
-    }
+    if (fcb_stream_info(fcb, &info))
+        inode_take_stream(inode, &info);
     fcb_put(fcb);
     return STATUS_SUCCESS;
 }
@@ -343,12 +349,8 @@ void fcb_settle(struct fcb *fcb)
         inode_touch(inode, TIME_CHANGED, news->changed);
     if (news->archive && !fcb->directory)
         inode->attributes |= FILE_ATTRIBUTE_ARCHIVE;
-    if (news->closed) {
-        inode->size = news->stream.size;
-        inode->allocated = news->stream.allocated;
-        inode->algorithm = news->stream.algorithm;
-        inode->enforcement_off = news->stream.enforcement_off;
-    }
+    if (news->closed)
+        inode_take_stream(inode, &news->stream);
     *news = (struct fcb_news){0};
     atomic_store(&fcb->fresh_until, fresh_until(inode));
 }

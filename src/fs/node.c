@@ -144,10 +144,8 @@ nt_status node_fcb_attr(struct fcb *fcb, struct hf_attr *attr)
 {
     struct inode inode = fcb->inode;
     struct stream_info info;
-    if (fcb_stream_info(fcb, &info)) {
-        inode.size = info.size;
-        inode.allocated = info.allocated;
-    }
+    if (fcb_stream_info(fcb, &info))
+        inode_take_stream(&inode, &info);
     return node_attr(fcb->vcb, &inode, attr);
 }
 

@@ -74,8 +74,9 @@ nt_status share_check_delete(struct fcb *fcb);
 void share_add(struct scb *scb, u32 access, u32 share);
 void share_remove(struct scb *scb, u32 access, u32 share);
 
-// The state of the default stream, if it is open.
+// The state of the default stream, if it is open; the inode's is older then.
 bool fcb_stream_info(struct fcb *fcb, struct stream_info *info);
+void inode_take_stream(struct inode *inode, const struct stream_info *info);
 // The stream if it is open, one more reference; else NULL.
 struct scb *scb_find(struct fcb *fcb, struct str name);
 // Remove a named stream that nobody has open; fcb.lock is held exclusive.
