@@ -109,7 +109,45 @@ static inline nt_status list(struct file_object *f, u64 cookie, u32 flags, void 
     return node_send(f, IRP_MN_NODE_LIST, &n, done);
 }
 
-// What is there must be there.
+// --- behind the doors' backs, as a hostile image would have it -----------------------------------
+
+static inline struct store *store_of(const struct file_object *f)
+{
+    return ((const struct vcb *)f->device->extension)->store;
+}
+
+static inline struct inode stored_inode(const struct file_object *f, u64 id)
+{
+    struct inode inode;
+    assert_ok(inode_get(store_of(f), id, &inode));
+    return inode;
+}
+
+static inline void store_inode(const struct file_object *f, const struct inode *inode)
+{
+    struct txn *t;
+    assert_ok(txn_begin(store_of(f), TXN_NORMAL, &t));
+    assert_ok(txn_end(t, inode_put(t, inode)));
+}
+
+static inline void store_name(const struct file_object *f, u64 directory, const char *name, u64 id)
+{
+    struct txn *t;
+    assert_ok(txn_begin(store_of(f), TXN_NORMAL, &t));
+    assert_ok(txn_end(t, dirent_add(t, directory, node_text(name), id, false)));
+}
+
+static inline bool is_stored(const struct file_object *f, u64 id)
+{
+    struct inode inode;
+    nt_status status = inode_get(store_of(f), id, &inode);
+    if (status != STATUS_FILE_INVALID)
+        assert_ok(status);
+    return status == STATUS_SUCCESS;
+}
+
+// --- what is there must be there -----------------------------------------------------------------
+
 static inline u64 make_node(struct file_object *f, u64 parent, const char *name, u32 mode)
 {
     struct hf_node_new what = {.mode = mode};

@@ -132,6 +132,17 @@ static void no_place(void **state)
     assert_ok(volume_fsctl(&f, FSCTL_SET_REPARSE_POINT, tag, sizeof tag, NULL, 0, NULL));
     assert_ok(volume_close(&f));
     assert_status(create(&root, d, "x", &what, &attr), STATUS_IO_REPARSE_TAG_NOT_HANDLED);
+    // A tag for directories with something in them.
+    d = make_node(&root, ROOT, "e", S_IFDIR | 0755);
+    put_le32(tag, 0x1000beef);
+    assert_ok(open_node(&root, &f, d, FILE_WRITE_DATA));
+    assert_ok(volume_fsctl(&f, FSCTL_SET_REPARSE_POINT, tag, sizeof tag, NULL, 0, NULL));
+    assert_ok(volume_close(&f));
+    assert_int_equal(attr_of(&root, d).mode, S_IFDIR | 0755);
+    assert_ok(create(&root, d, "x", &what, &attr));
+    assert_int_equal(id_of(&root, d, "x"), attr.id);
+    assert_ok(remove_node(&root, d, "x", false));
+    assert_ok(remove_node(&root, ROOT, "e", true));
 }
 
 static void full_volume(void **state)
@@ -144,6 +155,8 @@ static void full_volume(void **state)
     char name[32];
     nt_status status = STATUS_SUCCESS;
     u64 id = make_node(&root, ROOT, "f", S_IFREG), n = 0;
+    struct irp_node x = {.id = id, .name = STR("user.a"), .in = "value", .length = 5};
+    assert_ok(node_send(&root, IRP_MN_XATTR_SET, &x, NULL));
     assert_ok(open_node(&root, &f, id, FILE_WRITE_DATA));
     for (u64 at = 0; status == STATUS_SUCCESS; at += sizeof data)
         status = volume_write(&f, at, data, sizeof data);
@@ -156,6 +169,8 @@ static void full_volume(void **state)
     assert_status(find(&root, ROOT, name, &attr), STATUS_OBJECT_NAME_NOT_FOUND);
     attr = (struct hf_attr){.mode = 0640};
     assert_ok(set(&root, id, HF_ATTR_MODE, &attr)); // needs no room of its own
+    assert_status(node_send(&root, IRP_MN_XATTR_SET, &x, NULL), STATUS_DISK_FULL);
+    assert_ok(node_send(&root, IRP_MN_XATTR_REMOVE, &x, NULL)); // nor this
     attr.size = 0;
     assert_ok(set(&root, id, HF_ATTR_SIZE, &attr));
     assert_ok(volume_flush(&f));

@@ -132,6 +132,11 @@ static void rp_223_windows_can_follow(void **state)
     assert_ok(text_from_utf16(raw + 20 + get_le16(raw + 8), get_le16(raw + 10) / 2u, name, &bytes));
     assert_int_equal(bytes, 6);
     assert_memory_equal(name, "up\\bar", 6);
+    assert_int_equal(get_le16(raw + 6), 0);
+    bytes = sizeof name; // the name to print is the same
+    assert_ok(text_from_utf16(raw + 20 + get_le16(raw + 12), get_le16(raw + 14) / 2u, name, &bytes));
+    assert_int_equal(bytes, 6);
+    assert_memory_equal(name, "up\\bar", 6);
     u64 d = make_node(&root, ROOT, "up", S_IFDIR);
     make_node(&root, d, "bar", S_IFREG);
     assert_status(volume_probe(&v, "l", 0), STATUS_REPARSE);
@@ -184,11 +189,16 @@ static void rp_222_links_of_windows(void **state)
         {"\\??\\C:\\Windows", 0, "C:/Windows"}, // nothing of that name here
         {"\\??\\UNC\\server\\share", 0, "UNC/server/share"},
         {"\\Device\\Disk", 0, "/Device/Disk"},
+        {"\\??\\X:d", 0, "X:d"},                            // relative to where that drive is
+        {"\\??\\X:\\d\\there\\x", 0, "X:/d/there/x"},       // a file has nothing in it
+        {"\\??\\X:\\\\d\\\\e", 0, "../../d//e"},            // as if there were one '\\'
+        {"\\??\\X:\\d\\link\\x\\y", 0, "../../d/link/x/y"}, // what is behind a link may be there
     };
     u8 raw[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
-    char name[8];
+    char name[16];
     u64 d = make_node(&root, ROOT, "d", S_IFDIR), e = make_node(&root, d, "e", S_IFDIR);
     make_node(&root, d, "there", S_IFREG);
+    make_symlink(&root, d, "link", "e");
     for (u32 i = 0; i < ARRAY_LEN(cases); i++) {
         snprintf(name, sizeof name, "l%u", i);
         u64 id = make_node(&root, e, name, S_IFREG | 0600);
@@ -199,6 +209,35 @@ static void rp_222_links_of_windows(void **state)
     u64 id = make_node(&root, ROOT, "top", S_IFREG);
     assert_ok(set_raw(id, raw, windows_link(IO_REPARSE_TAG_SYMLINK, 0, "\\??\\X:\\", raw)));
     check_target(id, ".");
+}
+
+// From deep below a target may become longer than Linux allows: then it is no link. From nowhere, because the
+// link has no name any more, it is what its text says.
+static void links_from_far_below(void **state)
+{
+    (void)state;
+    u8 raw[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
+    char target[HF_NODE_TARGET_MAX + 1] = "\\", back[64];
+    struct file_object f;
+    u64 d = ROOT;
+    for (u32 i = 0; i < 2039; i++)
+        strcat(target, "\xc3\xa4");
+    for (u32 i = 0; i < 7; i++) {
+        u64 id = make_node(&root, d, "l", S_IFREG | 0600);
+        assert_ok(set_raw(id, raw, windows_link(IO_REPARSE_TAG_SYMLINK, 1, target, raw)));
+        struct hf_attr attr = attr_of(&root, id);
+        if (i <= 5) // 3 * i + 4078 bytes
+            assert_int_equal(attr.size, 3 * i + 4078);
+        assert_int_equal(attr.mode & S_IFMT, i <= 5 ? S_IFLNK : S_IFREG);
+        d = make_node(&root, d, "d", S_IFDIR);
+    }
+    u64 id = make_node(&root, ROOT, "gone", S_IFREG);
+    assert_ok(set_raw(id, raw, windows_link(IO_REPARSE_TAG_SYMLINK, 1, "\\d\\there", raw)));
+    assert_ok(open_node(&root, &f, id, FILE_READ_ATTRIBUTES));
+    assert_ok(remove_node(&root, ROOT, "gone", false));
+    assert_ok(read_link(&root, id, back, sizeof back));
+    assert_string_equal(back, "/d/there");
+    assert_ok(volume_close(&f));
 }
 
 // A junction is a directory with a name of its own; unlink takes it as what it looks like.
@@ -284,6 +323,72 @@ static void special_files_of_nfs(void **state)
     check_target(id, "a/b");
 }
 
+// What is longer than its kind allows, or shorter, is a plain file.
+static void lengths_of_special_files(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 tag;
+        const char *kind;
+        u32 rest; // bytes behind the kind, or behind the header
+        u32 type;
+    } cases[] = {{IO_REPARSE_TAG_NFS, "CHR", 8, S_IFCHR},   {IO_REPARSE_TAG_NFS, "CHR", 12, S_IFREG},
+                 {IO_REPARSE_TAG_NFS, "BLK", 0, S_IFREG},   {IO_REPARSE_TAG_NFS, "FIFO", 2, S_IFREG},
+                 {IO_REPARSE_TAG_NFS, "SOCK", 2, S_IFREG},  {IO_REPARSE_TAG_NFS, "LNK\1", 3, S_IFREG},
+                 {IO_REPARSE_TAG_NFS, "LNK\1", 0, S_IFREG}, {IO_REPARSE_TAG_NFS, "LNK\1", 2, S_IFLNK},
+                 {IO_REPARSE_TAG_NFS, "WHAT", 0, S_IFREG},  {IO_REPARSE_TAG_LX_CHR, NULL, 1, S_IFREG},
+                 {IO_REPARSE_TAG_LX_BLK, NULL, 1, S_IFREG}, {IO_REPARSE_TAG_LX_FIFO, NULL, 1, S_IFREG},
+                 {IO_REPARSE_TAG_AF_UNIX, NULL, 1, S_IFREG}};
+    for (u32 i = 0; i < ARRAY_LEN(cases); i++) {
+        u8 raw[32] = {0};
+        u32 length = 8 + (cases[i].kind ? 8 : 0) + cases[i].rest;
+        put_le32(raw, cases[i].tag);
+        put_le16(raw + 4, (u16)(length - 8));
+        if (cases[i].kind)
+            memcpy(raw + 8, cases[i].kind, strlen(cases[i].kind));
+        if (cases[i].kind && cases[i].type == S_IFLNK)
+            raw[16] = 'x';
+        u64 id = make_node(&root, ROOT, "f", S_IFREG);
+        assert_ok(set_raw(id, raw, length));
+        assert_int_equal(attr_of(&root, id).mode & S_IFMT, cases[i].type);
+        assert_ok(remove_node(&root, ROOT, "f", false));
+    }
+}
+
+// LX_SYMLINK: both spellings of its version, and targets that Linux cannot have.
+static void links_of_wsl(void **state)
+{
+    (void)state;
+    static u8 raw[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
+    static const struct {
+        u32 version, bytes;
+        const char *text; // at its end; 't' before
+        bool link;
+    } cases[] = {{2, 6, "target", true},
+                 {0x02000000, 6, "target", true},
+                 {1, 6, "target", false},
+                 {3, 6, "target", false},
+                 {2, 7, "tar\0get", false},
+                 {2, HF_NODE_TARGET_MAX, "t", true},
+                 {2, HF_NODE_TARGET_MAX + 1, "t", false},
+                 {2, MAXIMUM_REPARSE_DATA_BUFFER_SIZE - 12, "t", false}};
+    for (u32 i = 0; i < ARRAY_LEN(cases); i++) {
+        u32 at = cases[i].bytes <= 7 ? 0 : cases[i].bytes - 1, length = 12 + cases[i].bytes;
+        memset(raw, 't', sizeof raw);
+        put_le32(raw, IO_REPARSE_TAG_LX_SYMLINK);
+        put_le16(raw + 4, (u16)(length - 8));
+        put_le16(raw + 6, 0);
+        put_le32(raw + 8, cases[i].version);
+        memcpy(raw + 12 + at, cases[i].text, cases[i].bytes - at);
+        u64 id = make_node(&root, ROOT, "f", S_IFREG);
+        assert_ok(set_raw(id, raw, length));
+        struct hf_attr attr = attr_of(&root, id);
+        assert_int_equal(attr.mode & S_IFMT, cases[i].link ? S_IFLNK : S_IFREG);
+        assert_int_equal(attr.size, cases[i].link ? cases[i].bytes : 0);
+        assert_ok(remove_node(&root, ROOT, "f", false));
+    }
+}
+
 // RP-224: an unknown tag is a plain file, whose data are not to be had.
 static void rp_224_unknown_tags(void **state)
 {
@@ -307,6 +412,10 @@ static void rp_224_unknown_tags(void **state)
     assert_ok(open_node(&root, &f, id, FILE_READ_ATTRIBUTES));
     assert_ok(volume_close(&f));
     assert_ok(remove_node(&root, ROOT, "f", false));
+    id = make_node(&root, ROOT, "d", S_IFDIR | 0700);
+    assert_ok(set_raw(id, raw, sizeof raw));
+    assert_int_equal(attr_of(&root, id).mode, S_IFDIR | 0700);
+    assert_ok(remove_node(&root, ROOT, "d", true));
 }
 
 // Every length of every kind: a link, a special file, or a plain one; never a crash.
@@ -367,6 +476,27 @@ static void hostile_links(void **state)
     assert_int_equal(attr_of(&root, id).mode & S_IFMT, S_IFREG);
 }
 
+// A root is what it is, whatever its inode says.
+static void a_root_with_a_tag(void **state)
+{
+    (void)state;
+    u8 raw[64];
+    u32 length = windows_link(IO_REPARSE_TAG_SYMLINK, 1, "abc", raw);
+    struct inode inode = stored_inode(&root, ROOT);
+    struct txn *t;
+    assert_ok(volume_close(&root));
+    inode.reparse_tag = IO_REPARSE_TAG_SYMLINK;
+    inode.attributes |= FILE_ATTRIBUTE_REPARSE_POINT;
+    struct store *store = ((const struct vcb *)v.device->extension)->store;
+    assert_ok(txn_begin(store, TXN_NORMAL, &t));
+    nt_status status = reparse_set(t, ROOT, raw, length);
+    assert_ok(txn_end(t, status == STATUS_SUCCESS ? inode_put(t, &inode) : status));
+    node_root(&v, &root);
+    assert_int_equal(attr_of(&root, ROOT).mode & S_IFMT, S_IFDIR);
+    u64 id = make_node(&root, ROOT, "f", S_IFREG);
+    assert_int_equal(id_of(&root, ROOT, "f"), id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,12 +504,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(rp_223_windows_can_follow, setup, teardown),
         cmocka_unit_test_setup_teardown(long_targets, setup, teardown),
         cmocka_unit_test_setup_teardown(rp_222_links_of_windows, setup, teardown),
+        cmocka_unit_test_setup_teardown(links_from_far_below, setup, teardown),
         cmocka_unit_test_setup_teardown(mount_points, setup, teardown),
         cmocka_unit_test_setup_teardown(special_files, setup, teardown),
         cmocka_unit_test_setup_teardown(special_files_of_nfs, setup, teardown),
+        cmocka_unit_test_setup_teardown(links_of_wsl, setup, teardown),
+        cmocka_unit_test_setup_teardown(lengths_of_special_files, setup, teardown),
         cmocka_unit_test_setup_teardown(rp_224_unknown_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_data, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_links, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_root_with_a_tag, setup, teardown),
     };
     return cmocka_run_group_tests_name("fs/node_link", tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ static bool list_on(struct file_object *f, u64 *cookie, u32 flags, size_t size)
         struct hf_node_entry *e = (struct hf_node_entry *)(void *)(out + at);
         assert_true(seen.count < MOST);
         assert_int_equal(strlen(e->name), e->name_length);
+        assert_int_equal(at % 8, 0);
         assert_true(e->cookie > 0 && e->cookie <= INT64_MAX);
         snprintf(seen.names[seen.count], sizeof seen.names[0], "%s", e->name);
         seen.ids[seen.count] = e->attr.id;
@@ -220,6 +221,52 @@ static void deleting_where_it_goes_on(void **state)
     assert_ok(volume_close(&f));
 }
 
+// So does one from long before, in the middle of a large answer or of many small ones.
+static void going_back_to_what_has_gone(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 files;
+        size_t size;
+    } cases[] = {{1500, 65536}, {1500, 16384}, {100, 220}};
+    for (u32 i = 0; i < ARRAY_LEN(cases); i++) {
+        struct file_object f;
+        static struct seen all;
+        u64 d = fill_directory(cases[i].files);
+        open_directory(&f, d);
+        list_all(&f, 0, 0, cases[i].size);
+        assert_int_equal(seen.count, cases[i].files + 2);
+        all = seen;
+        for (u32 at = 20; at + 1 < all.count; at += cases[i].files / 5) {
+            assert_ok(remove_node(&root, d, all.names[at], false));
+            u64 cookie = all.cookies[at];
+            seen.count = 0;
+            assert_true(list_on(&f, &cookie, 0, 220));
+            assert_string_equal(seen.names[0], all.names[at + 1]);
+        }
+        assert_ok(volume_close(&f));
+        assert_ok(open_node(&root, &f, d, FILE_LIST_DIRECTORY));
+        list_all(&f, 0, 0, 65536);
+        for (u32 at = 2; at < seen.count; at++)
+            assert_ok(remove_node(&root, d, seen.names[at], false));
+        assert_ok(volume_close(&f));
+        assert_ok(remove_node(&root, ROOT, "d", true));
+    }
+}
+
+// Names without files behind them are passed over.
+static void hostile_entries(void **state)
+{
+    (void)state;
+    struct file_object f;
+    u64 d = fill_directory(3);
+    open_directory(&f, d);
+    store_name(&root, d, "f1a", 4711);
+    list_all(&f, 0, 0, 4096);
+    assert_int_equal(seen.count, 5);
+    assert_ok(volume_close(&f));
+}
+
 // Renaming what was listed does not make it come again and again.
 static void renaming_what_was_listed(void **state)
 {
@@ -287,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(cookies_of_another_handle, setup, teardown),
         cmocka_unit_test_setup_teardown(deleting_what_was_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(deleting_where_it_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(going_back_to_what_has_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(hostile_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(renaming_what_was_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cookie_that_nobody_knows, setup, teardown),
         cmocka_unit_test_setup_teardown(who_may_list, setup, teardown),

@@ -78,6 +78,8 @@ static void unlink_and_rmdir(void **state)
     assert_ok(remove_node(&root, ROOT, "d", true));
     struct hf_attr attr;
     assert_status(get(&root, d, &attr), STATUS_FILE_INVALID);
+    assert_false(is_stored(&root, d)); // now, not when the volume is opened again
+    assert_false(is_stored(&root, f));
 }
 
 // What the other door holds without sharing deletion stays; what it only wanted to delete goes at once.
@@ -178,10 +180,84 @@ static void what_a_rename_replaces(void **state)
     assert_int_equal(done, 3);
     assert_ok(volume_close(&f));
     assert_status(get(&root, b, &attr), STATUS_FILE_INVALID);
+    assert_false(is_stored(&root, b));
     assert_ok(rename_node(&root, ROOT, "e", ROOT, "d", 0)); // an empty directory is replaced
     assert_status(get(&root, d, &attr), STATUS_FILE_INVALID);
+    assert_false(is_stored(&root, d));
     assert_int_equal(id_of(&root, ROOT, "d"), e);
     id_of(&root, e, "in");
+}
+
+// The other door was to delete the name that a rename gives to another file: that is done, and no other name
+// of the file goes in its place.
+static void a_deletion_that_a_rename_did(void **state)
+{
+    (void)state;
+    struct file_object f;
+    u64 a = make_node(&root, ROOT, "a", S_IFREG), b = make_node(&root, ROOT, "b", S_IFREG);
+    assert_ok(hard_link(&root, b, ROOT, "c"));
+    assert_ok(volume_open(&v, &f, "b", DELETE, FILE_OPEN, 0));
+    assert_ok(volume_delete(&f));
+    assert_ok(rename_node(&root, ROOT, "a", ROOT, "b", 0));
+    assert_ok(volume_close(&f));
+    assert_int_equal(id_of(&root, ROOT, "b"), a);
+    assert_int_equal(id_of(&root, ROOT, "c"), b);
+    assert_int_equal(attr_of(&root, b).links, 1);
+
+    assert_ok(volume_open(&v, &f, "c", DELETE, FILE_OPEN, 0));
+    assert_ok(volume_delete(&f));
+    assert_status(rename_node(&root, ROOT, "b", ROOT, "c", HF_RENAME_EXCHANGE), STATUS_DELETE_PENDING);
+    assert_status(rename_node(&root, ROOT, "c", ROOT, "b", HF_RENAME_EXCHANGE), STATUS_DELETE_PENDING);
+    assert_ok(volume_close(&f));
+    assert_false(is_stored(&root, b));
+}
+
+// Directories that take nothing in.
+static void no_place_to_go(void **state)
+{
+    (void)state;
+    struct file_object f;
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR);
+    make_node(&root, ROOT, "a", S_IFREG);
+    assert_ok(open_node(&root, &f, d, DELETE | FILE_READ_DATA));
+    assert_ok(volume_delete(&f));
+    assert_status(rename_node(&root, ROOT, "a", d, "a", 0), STATUS_DELETE_PENDING);
+    assert_status(hard_link(&root, id_of(&root, ROOT, "a"), d, "a"), STATUS_DELETE_PENDING);
+    assert_ok(remove_node(&root, ROOT, "d", true));
+    assert_int_equal(attr_of(&root, d).links, 0);
+    assert_status(rename_node(&root, ROOT, "a", d, "a", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_status(hard_link(&root, id_of(&root, ROOT, "a"), d, "a"), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_status(rename_node(&root, d, "a", ROOT, "b", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_ok(volume_close(&f));
+    assert_false(is_stored(&root, d));
+}
+
+// Times of what an exchange moves, and of directories that somebody has open.
+static void times_of_a_rename(void **state)
+{
+    (void)state;
+    struct file_object from, to;
+    struct hf_attr old = {.changed = {5, 0, 0}, .written = {5, 0, 0}};
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR), e = make_node(&root, ROOT, "e", S_IFDIR);
+    u64 a = make_node(&root, d, "a", S_IFREG), b = make_node(&root, e, "b", S_IFREG);
+    assert_ok(open_node(&root, &from, d, FILE_LIST_DIRECTORY));
+    assert_ok(open_node(&root, &to, e, FILE_LIST_DIRECTORY));
+    for (u32 flags = 0; flags <= HF_RENAME_EXCHANGE; flags += HF_RENAME_EXCHANGE) {
+        u64 all[] = {d, e, a, b};
+        for (u32 i = 0; i < ARRAY_LEN(all); i++)
+            assert_ok(set(&root, all[i], HF_ATTR_CHANGED | HF_ATTR_WRITTEN, (struct hf_attr[]){old}));
+        assert_ok(rename_node(&root, d, "a", e, flags ? "b" : "c", flags));
+        for (u32 i = 0; i < 3; i++)
+            assert_true(attr_of(&root, all[i]).changed.seconds > 5);
+        assert_true(attr_of(&root, d).written.seconds > 5);
+        assert_true(attr_of(&root, e).written.seconds > 5);
+        assert_int_equal(attr_of(&root, a).written.seconds, 5);
+        assert_int_equal(attr_of(&root, b).changed.seconds > 5, flags != 0);
+        if (!flags)
+            assert_ok(rename_node(&root, e, "c", d, "a", 0));
+    }
+    assert_ok(volume_close(&from));
+    assert_ok(volume_close(&to));
 }
 
 static void names_of_one_file(void **state)
@@ -261,6 +337,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(moves, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_goes_below_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_rename_replaces, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_deletion_that_a_rename_did, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_place_to_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(times_of_a_rename, setup, teardown),
         cmocka_unit_test_setup_teardown(names_of_one_file, setup, teardown),
         cmocka_unit_test_setup_teardown(exchange, setup, teardown),
         cmocka_unit_test_setup_teardown(directories_that_are_open, setup, teardown),

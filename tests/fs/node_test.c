@@ -63,6 +63,15 @@ static void names_have_255_bytes(void **state)
     name[256] = 0;
     assert_status(create(&root, ROOT, name, &what, &attr), STATUS_OBJECT_NAME_INVALID);
     assert_status(find(&root, ROOT, name, &attr), STATUS_OBJECT_NAME_INVALID);
+    // Bytes count, not what Windows would count.
+    name[0] = 0;
+    for (u32 i = 0; i < 85; i++)
+        strcat(name, "\xe2\x82\xac");
+    assert_ok(create(&root, ROOT, name, &what, &attr));
+    assert_ok(find(&root, ROOT, name, &attr));
+    strcat(name, "x");
+    assert_status(create(&root, ROOT, name, &what, &attr), STATUS_OBJECT_NAME_INVALID);
+    assert_status(find(&root, ROOT, name, &attr), STATUS_OBJECT_NAME_INVALID);
 }
 
 static void files_of_the_other_door_have_no_mode(void **state)
@@ -85,6 +94,24 @@ static void files_of_the_other_door_have_no_mode(void **state)
     attr.mode = 01777;
     assert_ok(set(&root, attr.id, HF_ATTR_MODE, &attr));
     assert_int_equal(attr.mode, S_IFDIR | 01777);
+    volume_mkdir(&v, "wd2");
+    assert_ok(find(&root, ROOT, "wd2", &attr));
+    attr.gid = 8;
+    assert_ok(set(&root, attr.id, HF_ATTR_GID, &attr));
+    assert_int_equal(attr.mode, S_IFDIR | 0755);
+    assert_int_equal(attr.gid, 8);
+    // An owner without a mode, which nobody writes, is none.
+    volume_put(&v, "w2", "");
+    struct inode inode = stored_inode(&root, id_of(&root, ROOT, "w2"));
+    inode.uid = inode.gid = 9;
+    store_inode(&root, &inode);
+    attr = attr_of(&root, inode.id);
+    assert_int_equal(attr.uid, 0);
+    assert_int_equal(attr.gid, 0);
+    attr.uid = 7;
+    assert_ok(set(&root, inode.id, HF_ATTR_UID, &attr));
+    assert_int_equal(attr.uid, 7);
+    assert_int_equal(attr.gid, 0);
 }
 
 static void modes_owners_and_kill(void **state)
@@ -104,6 +131,9 @@ static void modes_owners_and_kill(void **state)
     struct hf_attr again = attr_of(&root, f);
     assert_int_equal(again.mode, attr.mode);
     assert_int_equal(again.uid, 1000);
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR | 02775);
+    assert_ok(set(&root, d, HF_ATTR_KILL, &attr));
+    assert_int_equal(attr.mode, S_IFDIR | 02775); // of a directory it says who gets what is made in it
 }
 
 static void times_have_nanoseconds(void **state)
@@ -127,6 +157,9 @@ static void times_have_nanoseconds(void **state)
     attr.changed = (struct hf_time){77, 77, 0};
     assert_ok(set(&root, f, HF_ATTR_CHANGED, &attr));
     assert_int_equal(attr_of(&root, f).changed.nanoseconds, 77);
+    attr.mode = 0640;
+    assert_ok(set(&root, f, HF_ATTR_MODE, &attr));
+    assert_true(attr.changed.seconds > 77);
     // Beyond what the volume can say: the next it can.
     attr.accessed = (struct hf_time){INT64_MIN, 5, 0};
     attr.written = (struct hf_time){INT64_MAX, 5, 0};
@@ -145,9 +178,11 @@ static void size_goes_through_the_open_stream(void **state)
     assert_ok(open_node(&root, &f, id, FILE_READ_DATA | FILE_WRITE_DATA));
     assert_ok(volume_write(&f, 0, "0123456789", 10));
     assert_int_equal(attr_of(&root, id).size, 10);
+    assert_int_equal(attr_of(&root, id).allocated, 4096);
     struct hf_attr attr = {.size = 4};
     assert_ok(set(&root, id, HF_ATTR_SIZE, &attr));
     assert_int_equal(attr.size, 4);
+    assert_int_equal(attr.allocated, 4096);
     char data[16];
     u64 done;
     assert_ok(volume_read(&f, 0, data, sizeof data, &done));
@@ -179,8 +214,70 @@ static void attributes_are_those_users_may_set(void **state)
     assert_status(open_node(&root, &f, id, FILE_WRITE_DATA), STATUS_ACCESS_DENIED);
     attr.size = 0;
     assert_status(set(&root, id, HF_ATTR_SIZE, &attr), STATUS_ACCESS_DENIED);
+    attr.attributes = 0;
+    assert_ok(set(&root, id, HF_ATTR_ATTRIBUTES, &attr));
+    assert_int_equal(attr.attributes, FILE_ATTRIBUTE_NORMAL);
     attr.attributes = FILE_ATTRIBUTE_TEMPORARY;
     assert_status(set(&root, ROOT, HF_ATTR_ATTRIBUTES, &attr), STATUS_INVALID_PARAMETER);
+}
+
+// The integrity bit is told by what the file has, not by what it was made with.
+static void integrity_is_shown_as_it_is(void **state)
+{
+    (void)state;
+    struct file_object f;
+    FSCTL_SET_INTEGRITY_INFORMATION_BUFFER info = {.ChecksumAlgorithm = CHECKSUM_TYPE_CRC32};
+    u64 id = make_node(&root, ROOT, "f", S_IFREG | 0600);
+    for (u32 i = 0; i < 4; i++) {
+        info.ChecksumAlgorithm = i % 2 ? CHECKSUM_TYPE_NONE : CHECKSUM_TYPE_CRC32;
+        assert_ok(open_node(&root, &f, id, FILE_READ_DATA | FILE_WRITE_DATA));
+        assert_ok(volume_fsctl(&f, FSCTL_SET_INTEGRITY_INFORMATION, &info, sizeof info, NULL, 0, NULL));
+        if (i < 2)
+            assert_ok(volume_close(&f));
+        assert_int_equal(!(attr_of(&root, id).attributes & FILE_ATTRIBUTE_INTEGRITY_STREAM), i % 2);
+        if (i >= 2)
+            assert_ok(volume_close(&f));
+    }
+    struct inode inode = stored_inode(&root, id);
+    inode.attributes |= FILE_ATTRIBUTE_INTEGRITY_STREAM; // and that it has none
+    store_inode(&root, &inode);
+    assert_false(attr_of(&root, id).attributes & FILE_ATTRIBUTE_INTEGRITY_STREAM);
+}
+
+// What lost its last name and that nobody has open is not there, though it may be on the medium for a while.
+static void an_orphan_is_nothing(void **state)
+{
+    (void)state;
+    struct hf_attr attr = {.mode = 0600};
+    struct file_object f;
+    char out[8];
+    u64 done, id = make_node(&root, ROOT, "f", S_IFREG | 0600);
+    struct irp_node x = {.id = id, .name = STR("user.a"), .in = "x", .out = out, .length = 1};
+    assert_ok(node_send(&root, IRP_MN_XATTR_SET, &x, NULL));
+    struct inode inode = stored_inode(&root, id);
+    inode.links = 0;
+    store_inode(&root, &inode);
+    assert_status(get(&root, id, &attr), STATUS_FILE_INVALID);
+    assert_status(set(&root, id, HF_ATTR_MODE, &attr), STATUS_FILE_INVALID);
+    assert_status(open_node(&root, &f, id, FILE_READ_DATA), STATUS_FILE_INVALID);
+    assert_status(read_link(&root, id, out, sizeof out), STATUS_FILE_INVALID);
+    assert_status(node_send(&root, IRP_MN_XATTR_GET, &x, &done), STATUS_FILE_INVALID);
+    assert_status(node_send(&root, IRP_MN_XATTR_SET, &x, NULL), STATUS_FILE_INVALID);
+    assert_status(node_send(&root, IRP_MN_XATTR_LIST, &x, &done), STATUS_FILE_INVALID);
+    assert_status(node_send(&root, IRP_MN_XATTR_REMOVE, &x, NULL), STATUS_FILE_INVALID);
+}
+
+// A name that leads to nothing is no name.
+static void names_of_nothing(void **state)
+{
+    (void)state;
+    struct hf_attr attr;
+    store_name(&root, ROOT, "gone", 4711);
+    assert_status(find(&root, ROOT, "gone", &attr), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_status(remove_node(&root, ROOT, "gone", false), STATUS_FILE_INVALID);
+    struct txn *t;
+    assert_ok(txn_begin(store_of(&root), TXN_NORMAL, &t));
+    assert_ok(txn_end(t, dirent_remove(t, ROOT, STR("gone"))));
 }
 
 static void paths(void **state)
@@ -277,6 +374,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(times_have_nanoseconds, setup, teardown),
         cmocka_unit_test_setup_teardown(size_goes_through_the_open_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(attributes_are_those_users_may_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(integrity_is_shown_as_it_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_orphan_is_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_of_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(paths, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_without_names_stays_for_its_handles, setup, teardown),
         cmocka_unit_test_setup_teardown(its_space_comes_back, setup, teardown),

@@ -85,6 +85,7 @@ static void limits(void **state)
     assert_int_equal(done, HF_XATTR_SIZE_MAX);
     assert_memory_equal(out, big, sizeof out);
     assert_status(xattr_op(IRP_MN_XATTR_SET, id, name, big, sizeof big, 0, NULL), STATUS_EA_TOO_LARGE);
+    assert_status(xattr_op(IRP_MN_XATTR_SET, id, name, big, 1ull << 32, 0, NULL), STATUS_EA_TOO_LARGE);
     name[HF_XATTR_NAME_MAX] = 'n';
     name[HF_XATTR_NAME_MAX + 1] = 0;
     assert_status(put(id, name, "x", 0), STATUS_INVALID_PARAMETER);
@@ -107,6 +108,14 @@ static void too_many_names(void **state)
     assert_ok(put(id, name, "new", 0)); // this one has its place
     assert_ok(xattr_op(IRP_MN_XATTR_LIST, id, "", NULL, 0, 0, &done));
     assert_int_equal(done, HF_XATTR_LIST_MAX);
+    // To the byte, with the one that ends a name.
+    assert_ok(xattr_op(IRP_MN_XATTR_REMOVE, id, name, NULL, 0, 0, NULL));
+    name[100] = 0;
+    assert_ok(put(id, name, "", 0));
+    memset(name, 'x', 155);
+    name[155] = 0;
+    assert_status(put(id, name, "", 0), STATUS_EA_TOO_LARGE);
+    assert_ok(put(id, name + 1, "", 0));
     assert_ok(remove_node(&root, ROOT, "f", false));
 }
 

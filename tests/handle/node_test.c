@@ -104,6 +104,10 @@ static void outputs_are_zero_on_failure(void **state)
                   STATUS_NONEXISTENT_EA_ENTRY);
     assert_int_equal(done, 0);
     done = 5;
+    assert_status(hf_xattr_get(NULL, HF_NODE_ROOT, "user.x", text, sizeof text, &done),
+                  STATUS_INVALID_HANDLE);
+    assert_int_equal(done, 0);
+    done = 5;
     assert_status(hf_node_list(volume, 0, 0, text, 1, &done), STATUS_ACCESS_DENIED);
     assert_int_equal(done, 0);
 }
