@@ -221,7 +221,7 @@ static void links_from_far_below(void **state)
     struct file_object f;
     u64 d = ROOT;
     for (u32 i = 0; i < 2039; i++)
-        strcat(target, "\xc3\xa4");
+        memcpy(target + 1 + 2 * i, "\xc3\xa4", 3);
     for (u32 i = 0; i < 7; i++) {
         u64 id = make_node(&root, d, "l", S_IFREG | 0600);
         assert_ok(set_raw(id, raw, windows_link(IO_REPARSE_TAG_SYMLINK, 1, target, raw)));
