@@ -262,10 +262,14 @@ enum hf_linux_open_flags {
     HF_LINUX_OPEN_PARENT = 4,  // open the directory of the last component
     HF_LINUX_OPEN_PATH = 8     // answer the path on the volume
 };
+// Paths begin at the descriptor's directory, and nothing outside it can be opened through it: a mount may
+// show only a part of the volume (mount --bind).
 struct hf_linux_open {
-    uint64_t related; // the path is relative to this handle; 0: to the volume's root
+    uint64_t related; // the path is relative to this handle; 0: to the descriptor's directory
     uint32_t flags;
     uint32_t access, share, disposition, options, attributes; // as the create request has them
+    uint32_t umask; // of the caller: what is created has not these of the bits 0666, or 0777 for a directory
+    uint32_t reserved;
 };
 struct hf_linux_opened {
     uint64_t handle;

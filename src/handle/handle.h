@@ -147,6 +147,7 @@ struct remote_link {
     void *context;
     int base;    // the mount's root for openat, or -1: file data goes through the link too
     char *below; // what of the volume the mount shows ("/sub"); "" for all
+    char *start; // the directory that messages go through, where their paths begin; NULL: below
 };
 // Turns the path of "mount:PATH" into a link; tests put in their own.
 extern nt_status (*remote_connect)(const char *path, struct remote_link *link);

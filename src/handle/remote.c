@@ -180,8 +180,10 @@ static void data_open(const struct remote *r, const struct irp *irp, struct remo
         size_tell(r, irp, f);
 }
 
-static nt_status stopped_take(const u8 *answer, u32 length, struct irp_reparse *reparse)
+// stripped: what was left off the path that the answer's offsets count in.
+static nt_status stopped_take(const u8 *answer, u32 length, u32 stripped, struct irp_reparse *reparse)
 {
+    u32 shift = stripped ? stripped + 1 : 0;
     struct hf_linux_stopped stopped;
     if (length < sizeof stopped)
         return STATUS_INTERNAL_ERROR;
@@ -191,15 +193,31 @@ static nt_status stopped_take(const u8 *answer, u32 length, struct irp_reparse *
         return reparse ? STATUS_INTERNAL_ERROR : STATUS_IO_REPARSE_TAG_NOT_HANDLED;
     *reparse = (struct irp_reparse){.buffer = reparse->buffer,
                                     .length = stopped.length,
-                                    .consumed = stopped.consumed,
-                                    .parent = stopped.parent,
+                                    .consumed = stopped.consumed + shift,
+                                    .parent = stopped.parent ? stopped.parent + shift : stripped,
                                     .directory = stopped.directory};
     memcpy(reparse->buffer, answer + sizeof stopped, stopped.length);
     return STATUS_REPARSE;
 }
 
+// As the kernel has it: asking umask() for it would change it for other threads.
+static u32 umask_now(void)
+{
+    char line[128];
+    unsigned mask = 022;
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "Umask: %o", &mask) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return mask & 0777;
+}
+
 static struct hf_linux_open ask_of(const struct irp *irp)
 {
+    u32 disposition = irp->p.create.disposition;
+    bool creates = disposition != FILE_OPEN && disposition != FILE_OVERWRITE;
     const struct remote_file *related = file_of(irp->p.create.related);
     return (struct hf_linux_open){
         .related = related ? related->handle : 0,
@@ -208,9 +226,10 @@ static struct hf_linux_open ask_of(const struct irp *irp)
                  (irp->p.create.target_directory ? (u32)HF_LINUX_OPEN_PARENT : 0),
         .access = irp->p.create.access,
         .share = irp->p.create.share,
-        .disposition = irp->p.create.disposition,
+        .disposition = disposition,
         .options = irp->p.create.options,
         .attributes = irp->p.create.attributes,
+        .umask = creates ? umask_now() : 0,
     };
 }
 
@@ -258,6 +277,25 @@ static nt_status create_take(const struct remote *r, struct irp *irp, u8 *answer
     return STATUS_SUCCESS;
 }
 
+// The door's paths begin at the descriptor's directory: take that from the path. Its length, or UINT32_MAX
+// for a path that leads elsewhere.
+static u32 path_strip(const struct remote *r, char separator, struct str *path)
+{
+    const char *start = r->link.start ? r->link.start : r->link.below;
+    u32 length = (u32)strlen(start);
+    if (length == 0)
+        return 0;
+    start++, length--;
+    if (path->len < length || (path->len > length && path->p[length] != separator))
+        return UINT32_MAX;
+    for (u32 i = 0; i < length; i++)
+        if (path->p[i] != (start[i] == '/' ? separator : start[i]))
+            return UINT32_MAX;
+    u32 skip = MIN(length + 1, path->len);
+    *path = (struct str){path->p + skip, path->len - skip};
+    return length;
+}
+
 static nt_status create(struct device *device, struct irp *irp)
 {
     enum { ANSWER = 1 << 17 };
@@ -266,6 +304,7 @@ static nt_status create(struct device *device, struct irp *irp)
     struct str path = irp->p.create.path;
     char digits[24];
     u64 node = irp->p.create.node;
+    u32 stripped = 0;
     if (!node && irp->p.create.options & FILE_OPEN_BY_FILE_ID) {
         if (path.len != sizeof node)
             return STATUS_INVALID_PARAMETER;
@@ -274,6 +313,10 @@ static nt_status create(struct device *device, struct irp *irp)
     if (node) {
         ask.options |= FILE_OPEN_BY_FILE_ID;
         path = (struct str){digits, (u32)snprintf(digits, sizeof digits, "%llu", (unsigned long long)node)};
+    } else if (!irp->p.create.related && irp->p.create.opens_root) {
+        stripped = path_strip(r, irp->p.create.separator, &path);
+        if (stripped == UINT32_MAX)
+            return STATUS_OBJECT_PATH_NOT_FOUND;
     }
     SCOPE_FREE u8 *message = malloc(sizeof ask + path.len), *answer = malloc(ANSWER);
     if (!message || !answer)
@@ -283,7 +326,7 @@ static nt_status create(struct device *device, struct irp *irp)
     size_t length = ANSWER - 1;
     nt_status status = create_call(r, irp, message, sizeof ask + path.len, answer, &length);
     if (status == STATUS_STOPPED_ON_SYMLINK)
-        return stopped_take(answer, (u32)length, irp->p.create.reparse);
+        return stopped_take(answer, (u32)length, stripped, irp->p.create.reparse);
     TRY(status);
     return create_take(r, irp, answer, length);
 }
@@ -593,6 +636,7 @@ static void destroy(struct device *device)
     if (r->link.base >= 0)
         close(r->link.base);
     free(r->link.below);
+    free(r->link.start);
 }
 
 static const struct driver remote_driver = {
@@ -636,9 +680,12 @@ static nt_status connect_mount(const char *path, struct remote_link *link)
     if (!place || !fd)
         return STATUS_NO_MEMORY;
     TRY(place_find(path, place));
+    const char *start = place->below;
     *fd = open(place->point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*fd < 0)
+    if (*fd < 0) {
         *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        start = strcmp(place->inside, "/") == 0 ? "" : place->inside;
+    }
     if (*fd < 0) {
         status_set_text("%s: %s", place->point, strerror(errno));
         return status_from_errno(errno);
@@ -647,7 +694,8 @@ static nt_status connect_mount(const char *path, struct remote_link *link)
                                  .close = fd_close,
                                  .context = fd,
                                  .base = open(place->point, O_PATH | O_DIRECTORY | O_CLOEXEC),
-                                 .below = strdup(place->below)};
+                                 .below = strdup(place->below),
+                                 .start = strdup(start)};
     fd = NULL;
     return STATUS_SUCCESS;
 }
@@ -670,6 +718,7 @@ nt_status remote_attach(const char *path, struct device **out)
         if (link.base >= 0)
             close(link.base);
         free(link.below);
+        free(link.start);
         return status;
     }
     *remote_of(device) = r;

@@ -289,6 +289,8 @@ static bool door_open(struct mount *m)
                                    .readonly = m->options.readonly,
                                    .unset = mount_unset,
                                    .changed = mount_note_change,
+                                   .writes = mount_door_writes,
+                                   .create = mount_door_create,
                                    .context = m};
     nt_status status = call_open(&options, &m->door);
     if (status != STATUS_SUCCESS)

@@ -94,6 +94,9 @@ nt_status mount_set(struct mount *m, uint64_t node, uint32_t mask, struct hf_att
 // Creates with what the parent's default ACL, or else the umask, makes of the mode.
 nt_status mount_create_node(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new *what,
                             struct hf_attr *attr);
+// The same for call_options.create: owner, group and mode before the umask are in what.
+nt_status mount_door_create(void *mount, uint64_t parent, const char *name, uint32_t umask,
+                            struct hf_node_new *what, struct hf_attr *attr);
 bool caller_is_owner(fuse_req_t req, const struct hf_attr *attr);
 
 void mount_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
@@ -130,6 +133,9 @@ void mount_file_free(struct mount *m, struct mount_file *file);
 bool mount_has_writer(struct mount *m, uint64_t node);
 // Set-user-id, set-group-id and capabilities.
 nt_status mount_privileges_drop(struct mount *m, uint64_t node);
+// For call_options.writes: the same, but root's writes leave the bits.
+nt_status mount_door_writes(void *mount, uint64_t node, bool root);
+bool caller_in_group(void *req, uint32_t gid); // for call_caller.in_group
 // This thread's memory for file data and listings, at least size bytes; NULL: there is none.
 void *thread_buffer(size_t size);
 

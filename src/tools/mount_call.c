@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS = 1024, HANDLES_MAX = 1 << 16, PATH_BYTES = 3 * 32767 + 1 };
+enum { BUCKETS = 1024, HANDLES_MAX = 1 << 16, SHARE_OF_ONE_USER = 4 };
 
 // A large input that is being brought, or a large output that is being fetched.
 struct transaction {
@@ -18,7 +18,17 @@ struct transaction {
     uint64_t id;
     bool output;
     uint32_t length, present; // bytes in all; staged, or fetched so far
+    uint32_t uid;
     unsigned char data[];
+};
+
+// What somebody who may not do everything has here at the moment: at most a quarter of all, so that others
+// find room.
+struct account {
+    struct account *next;
+    uint32_t uid;
+    unsigned handles;
+    size_t staged;
 };
 
 // A descriptor that has something here.
@@ -36,8 +46,10 @@ struct bound {
     uint64_t key;
     hf_handle handle;
     uint64_t node;
+    uint32_t uid;
     bool doomed; // it is deleted when it is closed
     bool volume;
+    char separator;
 };
 
 struct call_door {
@@ -47,6 +59,7 @@ struct call_door {
     pthread_mutex_t mutex; // a leaf: never held across a call into the volume
     struct user *users[BUCKETS];
     struct bound *handles[BUCKETS];
+    struct account *accounts;
     _Atomic unsigned user_count;
     unsigned handle_count;
     size_t staged;
@@ -138,9 +151,46 @@ static struct user *user_get(struct call_door *door, uint64_t key)
     return user;
 }
 
+// Who comes to have this much more, if he may; the mutex is held.
+static bool account_add(struct call_door *door, uint32_t uid, unsigned handles, size_t staged)
+{
+    struct account *a = door->accounts;
+    if (uid == 0 || uid == door->options.uid)
+        return true;
+    while (a && a->uid != uid)
+        a = a->next;
+    if (!a && (a = calloc(1, sizeof *a)) != NULL) {
+        *a = (struct account){.next = door->accounts, .uid = uid};
+        door->accounts = a;
+    }
+    if (!a || a->handles + handles > HANDLES_MAX / SHARE_OF_ONE_USER ||
+        a->staged + staged > HF_LINUX_STAGED_MAX / SHARE_OF_ONE_USER)
+        return false;
+    a->handles += handles;
+    a->staged += staged;
+    return true;
+}
+
+static void account_take(struct call_door *door, uint32_t uid, unsigned handles, size_t staged)
+{
+    struct account **at = &door->accounts;
+    while (*at && (*at)->uid != uid)
+        at = &(*at)->next;
+    struct account *a = *at;
+    if (!a)
+        return;
+    a->handles -= handles;
+    a->staged -= staged;
+    if (a->handles || a->staged)
+        return;
+    *at = a->next;
+    free(a);
+}
+
 static void transaction_free(struct call_door *door, struct transaction *t)
 {
     door->staged -= t->length;
+    account_take(door, t->uid, 0, t->length);
     free(t);
 }
 
@@ -158,6 +208,7 @@ static struct bound *bound_take(struct call_door *door, uint64_t key, hf_handle 
             found = *at;
             *at = found->next;
             door->handle_count--;
+            account_take(door, found->uid, 1, 0);
             struct user *user = user_find(door, key);
             if (user)
                 user->handles--;
@@ -173,38 +224,12 @@ static void change_say(struct call_door *door, const struct call_change *change)
         door->options.changed(door->options.context, change);
 }
 
-// "/dir/file" taken apart into the directory's number and the name. False: it has none, or is the root.
-static bool name_of(const struct call_door *door, hf_handle h, char *path, uint64_t *parent,
-                    const char **name)
-{
-    struct hf_stat st;
-    hf_handle directory;
-    if (hf_path(h, path, PATH_BYTES) != STATUS_SUCCESS)
-        return false;
-    char *slash = strrchr(path, '/');
-    char *colon = strchr(slash ? slash : path, ':');
-    if (!slash || !slash[1])
-        return false;
-    *slash = 0;
-    if (colon)
-        *colon = 0;
-    *name = slash + 1;
-    nt_status status =
-        hf_open(path[0] ? path + 1 : "", &(struct hf_open_options){.root = door->posix_root}, &directory);
-    if (status != STATUS_SUCCESS)
-        return false;
-    status = hf_stat(directory, &st);
-    close_handle(directory);
-    *parent = st.id;
-    return status == STATUS_SUCCESS;
-}
-
 // The kernel may remember the handle's name, or that there was none.
-static void name_changed(struct call_door *door, hf_handle h, uint64_t node)
+static void name_changed(struct call_door *door, hf_handle h, char separator, uint64_t node)
 {
-    char *path = door->options.changed ? malloc(PATH_BYTES) : NULL;
+    char *path = door->options.changed ? malloc(CALL_PATH_SIZE) : NULL;
     struct call_change change = {.node = node};
-    if (path && name_of(door, h, path, &change.parent, &change.name))
+    if (path && handle_name(door->posix_root, h, separator, path, &change.parent, &change.name))
         change_say(door, &change);
     free(path);
 }
@@ -212,9 +237,10 @@ static void name_changed(struct call_door *door, hf_handle h, uint64_t node)
 // Close a handle; with it may go the file that it deletes.
 static void bound_close(struct call_door *door, struct bound *bound)
 {
-    char *path = bound->doomed && door->options.changed ? malloc(PATH_BYTES) : NULL;
+    char *path = bound->doomed && door->options.changed ? malloc(CALL_PATH_SIZE) : NULL;
     struct call_change change = {0};
-    bool named = path && name_of(door, bound->handle, path, &change.parent, &change.name);
+    bool named = path && handle_name(door->posix_root, bound->handle, bound->separator, path, &change.parent,
+                                     &change.name);
     close_handle(bound->handle);
     if (named)
         change_say(door, &change);
@@ -266,11 +292,14 @@ static struct transaction *transaction_new(struct call *c, uint32_t length, bool
     struct user *user = user_get(door, c->fd->key);
     if (!user || user->staged == HF_LINUX_TRANSACTIONS_MAX || length > HF_LINUX_STAGED_MAX - door->staged)
         return NULL;
+    uint32_t uid = c->rights.caller->uid;
     struct transaction *t = malloc(sizeof *t + length);
-    if (!t)
+    if (!t || !account_add(door, uid, 0, length)) {
+        free(t);
         return NULL;
+    }
     *t = (struct transaction){
-        .id = ++door->last_id, .output = output, .length = length, .next = user->transactions};
+        .id = ++door->last_id, .output = output, .length = length, .uid = uid, .next = user->transactions};
     user->transactions = t;
     user->staged++;
     door->staged += length;
@@ -371,20 +400,21 @@ static nt_status output_keep(struct call *c, size_t room)
 
 // --- handles -------------------------------------------------------------------------------------
 
-static nt_status bound_add(struct call *c, hf_handle h, uint64_t node, bool volume, bool doomed)
+static nt_status bound_add(struct call *c, const struct bound *what)
 {
     struct call_door *door = c->door;
     struct bound *bound = malloc(sizeof *bound);
+    uint32_t uid = c->rights.caller->uid;
     pthread_mutex_lock(&door->mutex);
     struct user *user = bound && door->handle_count < HANDLES_MAX ? user_get(door, c->fd->key) : NULL;
+    if (user && !account_add(door, uid, 1, 0))
+        user = NULL;
     if (user) {
-        struct bound **bucket = &door->handles[bucket_of((uintptr_t)h)];
-        *bound = (struct bound){.next = *bucket,
-                                .key = c->fd->key,
-                                .handle = h,
-                                .node = node,
-                                .volume = volume,
-                                .doomed = doomed};
+        struct bound **bucket = &door->handles[bucket_of((uintptr_t)what->handle)];
+        *bound = *what;
+        bound->next = *bucket;
+        bound->key = c->fd->key;
+        bound->uid = uid;
         *bucket = bound;
         user->handles++;
         door->handle_count++;
@@ -452,7 +482,7 @@ static nt_status handle_of(struct call *c, struct bound *bound)
 {
     if (c->head.handle)
         return bound_find(c, c->head.handle, -1, bound);
-    *bound = (struct bound){.handle = c->fd->file, .node = c->fd->node};
+    *bound = (struct bound){.handle = c->fd->file, .node = c->fd->node, .separator = '/'};
     return c->fd->directory ? directory_handle(c, &bound->handle) : STATUS_SUCCESS;
 }
 
@@ -462,18 +492,34 @@ static void data_changed(struct call *c, const struct bound *bound, bool data)
         change_say(c->door, &(struct call_change){.node = bound->node, .data = data});
 }
 
+// What the bytes of a file could give whoever runs it goes with them.
+static nt_status writes(struct call *c, uint64_t node)
+{
+    const struct call_options *o = &c->door->options;
+    return o->writes && node ? o->writes(o->context, node, c->rights.caller->uid == 0) : STATUS_SUCCESS;
+}
+
 // --- opening -------------------------------------------------------------------------------------
 
-static nt_status opened_answer(struct call *c, const struct hf_linux_open *ask, hf_handle h, uint32_t action)
+// One open request, while it is served.
+struct opening {
+    struct hf_linux_open ask;
+    struct hf_open_options options;
+    hf_handle base; // a handle of ours on the descriptor's directory; NULL: none was needed
+    char separator;
+    bool volume;
+    uint32_t action;
+};
+
+static nt_status opened_answer(struct call *c, const struct opening *o, hf_handle h)
 {
     struct hf_linux_opened answer = {.handle = (uintptr_t)h};
     struct hf_attr attr = {0};
-    bool volume = ask->flags & HF_LINUX_OPEN_VOLUME;
     if (c->out_length < sizeof answer)
         return STATUS_BUFFER_TOO_SMALL;
     // Nothing is known of a volume. What a file is may be told without the right to ask through this handle.
-    nt_status status = volume ? STATUS_SUCCESS : handle_node(h, &answer.node);
-    if (status == STATUS_SUCCESS && !volume)
+    nt_status status = o->volume ? STATUS_SUCCESS : handle_node(h, &answer.node);
+    if (status == STATUS_SUCCESS && !o->volume)
         status = hf_node_get(c->door->posix_root, answer.node, &attr);
     if (status != STATUS_SUCCESS)
         return status;
@@ -481,21 +527,29 @@ static nt_status opened_answer(struct call *c, const struct hf_linux_open *ask, 
     answer.reparse_tag = attr.reparse_tag;
     memcpy(c->out, &answer, sizeof answer);
     c->done = sizeof answer;
-    c->head.information = action;
-    if (ask->flags & HF_LINUX_OPEN_PATH) {
+    c->head.information = o->action;
+    if (o->ask.flags & HF_LINUX_OPEN_PATH) {
         char *path = (char *)c->out + sizeof answer;
         size_t room = c->out_length - sizeof answer;
         if (room > 0 && hf_path(h, path, room) == STATUS_SUCCESS)
             c->done += strlen(path);
     }
-    return bound_add(c, h, answer.node, volume, ask->options & FILE_DELETE_ON_CLOSE);
+    return bound_add(c, &(struct bound){.handle = h,
+                                        .node = answer.node,
+                                        .volume = o->volume,
+                                        .separator = o->separator,
+                                        .doomed = o->ask.options & FILE_DELETE_ON_CLOSE});
 }
 
-// Its owner is who made it.
-static void owner_set(struct call *c, uint64_t node, bool directory)
+// Its owner is who made it. What rights_open creates has one already.
+static void owner_set(struct call *c, uint64_t node, bool directory, uint32_t umask)
 {
-    struct hf_attr attr = {
-        .mode = directory ? 0755 : 0644, .uid = c->rights.caller->uid, .gid = c->rights.caller->gid};
+    struct hf_attr attr;
+    if (hf_node_get(c->door->posix_root, node, &attr) != STATUS_SUCCESS || !(attr.mode & HF_MODE_UNSET))
+        return;
+    attr.mode = (directory ? 0777u : 0666u) & ~umask;
+    attr.uid = c->rights.caller->uid;
+    attr.gid = c->rights.caller->gid;
     nt_status status =
         hf_node_set(c->door->posix_root, node, HF_ATTR_MODE | HF_ATTR_UID | HF_ATTR_GID, &attr);
     (void)status; // it is there and open; without an owner it is root's
@@ -529,24 +583,61 @@ static char *path_copy(const struct call *c, size_t at)
     return path;
 }
 
-static nt_status open_path(struct call *c, const struct hf_linux_open *ask, char *path,
-                           const struct hf_open_options *options, hf_handle *h)
+// Whoever sees only a part of the volume reaches nothing outside it by a number.
+static nt_status inside_check(struct call *c, hf_handle h)
 {
-    char separator = ask->flags & HF_LINUX_OPEN_WINDOWS ? '\\' : '/';
-    bool parent = ask->flags & HF_LINUX_OPEN_PARENT;
-    if (!rights_all(&c->rights)) {
-        if (ask->flags & HF_LINUX_OPEN_VOLUME || ask->options & FILE_OPEN_BY_FILE_ID)
-            return STATUS_ACCESS_DENIED;
-        return rights_open(&c->rights, options->root, path, separator, parent, options, h);
-    }
-    if (ask->flags & HF_LINUX_OPEN_VOLUME) {
+    if (c->fd->node == HF_NODE_ROOT)
+        return STATUS_SUCCESS;
+    char *above = malloc(CALL_PATH_SIZE), *path = malloc(CALL_PATH_SIZE);
+    nt_status status = above && path ? hf_node_path(c->door->posix_root, c->fd->node, above, CALL_PATH_SIZE)
+                                     : STATUS_NO_MEMORY;
+    if (status == STATUS_SUCCESS)
+        status = hf_path(h, path, CALL_PATH_SIZE);
+    size_t length = status == STATUS_SUCCESS ? strlen(above) : 0;
+    if (status == STATUS_SUCCESS &&
+        (strncmp(path, above, length) != 0 || (path[length] && path[length] != '/')))
+        status = STATUS_ACCESS_DENIED;
+    free(above);
+    free(path);
+    return status;
+}
+
+// Only who may do everything.
+static nt_status open_by_number(struct call *c, const char *number, const struct hf_open_options *options,
+                                hf_handle *h)
+{
+    if (!rights_all(&c->rights))
+        return STATUS_ACCESS_DENIED;
+    struct hf_open_options look = {.root = options->root, .options = FILE_OPEN_BY_FILE_ID};
+    look.options |= FILE_OPEN_REPARSE_POINT;
+    nt_status status = hf_open(number, &look, h);
+    if (status != STATUS_SUCCESS)
+        return hf_open(number, options, h); // which says best what is wrong
+    status = inside_check(c, *h);
+    close_handle(*h);
+    *h = NULL;
+    return status == STATUS_SUCCESS ? hf_open(number, options, h) : status;
+}
+
+static nt_status open_path(struct call *c, const struct opening *o, char *path, hf_handle *h)
+{
+    const struct hf_open_options *options = &o->options;
+    bool parent = o->ask.flags & HF_LINUX_OPEN_PARENT;
+    bool finds = options->disposition == FILE_OPEN || options->disposition == FILE_OVERWRITE;
+    if (o->volume) {
         struct hf_open_options volume = *options;
         volume.root = NULL;
         volume.stopped = NULL;
+        if (!rights_all(&c->rights) || c->fd->node != HF_NODE_ROOT)
+            return STATUS_ACCESS_DENIED;
         return *path ? STATUS_INVALID_PARAMETER : hf_open(c->door->volume_name, &volume, h);
     }
+    if (options->options & FILE_OPEN_BY_FILE_ID)
+        return open_by_number(c, path, options, h);
+    if (!rights_all(&c->rights) || (!finds && !parent))
+        return rights_open(&c->rights, options->root, path, o->separator, parent, o->ask.umask, options, h);
     if (parent) {
-        char *last = strrchr(path, separator);
+        char *last = strrchr(path, o->separator);
         if (!*path)
             return STATUS_OBJECT_NAME_INVALID;
         *(last ? last : path) = 0;
@@ -554,54 +645,79 @@ static nt_status open_path(struct call *c, const struct hf_linux_open *ask, char
     return hf_open(path, options, h);
 }
 
-static void open_changed(struct call *c, const struct hf_linux_open *ask, hf_handle h, uint32_t action)
+static void open_changed(struct call *c, const struct opening *o, hf_handle h)
 {
     struct hf_linux_opened opened;
     memcpy(&opened, c->out, sizeof opened);
-    if (action == FILE_CREATED) {
+    if (o->action == FILE_CREATED) {
         if (opened.node)
-            owner_set(c, opened.node, opened.attributes & FILE_ATTRIBUTE_DIRECTORY);
-        name_changed(c->door, h, 0);
-    } else if (action != FILE_OPENED || ask->disposition == FILE_SUPERSEDE) {
+            owner_set(c, opened.node, opened.attributes & FILE_ATTRIBUTE_DIRECTORY, o->ask.umask & 0777);
+        name_changed(c->door, h, o->separator, 0);
+    } else if (o->action != FILE_OPENED || o->ask.disposition == FILE_SUPERSEDE) {
+        (void)writes(c, opened.node);
         change_say(c->door, &(struct call_change){.node = opened.node, .data = true});
     }
 }
 
+// Where the path begins: at a handle, or at the descriptor's directory.
+static nt_status open_base(struct call *c, struct opening *o)
+{
+    struct bound related = {0};
+    o->separator = o->ask.flags & HF_LINUX_OPEN_WINDOWS ? '\\' : '/';
+    o->volume = o->ask.flags & HF_LINUX_OPEN_VOLUME;
+    hf_handle root = o->separator == '\\' ? c->door->windows_root : c->door->posix_root;
+    o->options.root = root;
+    if (o->ask.related) {
+        nt_status status = bound_find(c, o->ask.related, -1, &related);
+        o->options.root = related.handle;
+        o->separator = related.separator; // which decides how a name below it is read
+        return status;
+    }
+    if (!c->fd->directory)
+        return STATUS_ACCESS_DENIED;
+    if (c->fd->node == HF_NODE_ROOT)
+        return STATUS_SUCCESS;
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)c->fd->node);
+    struct hf_open_options by_number = {.root = root, .options = FILE_OPEN_BY_FILE_ID | FILE_DIRECTORY_FILE};
+    nt_status status = hf_open(number, &by_number, &o->base);
+    o->options.root = o->base;
+    return status;
+}
+
 static nt_status serve_open(struct call *c)
 {
-    struct hf_linux_open ask;
+    struct opening o = {0};
     unsigned char *buffer;
-    struct bound related = {0};
-    uint32_t action = 0;
     hf_handle h = NULL;
-    if (c->in_length < sizeof ask)
+    if (c->in_length < sizeof o.ask)
         return STATUS_INFO_LENGTH_MISMATCH;
-    memcpy(&ask, c->in, sizeof ask);
-    if (ask.related && bound_find(c, ask.related, -1, &related) != STATUS_SUCCESS)
-        return STATUS_INVALID_HANDLE;
-    hf_handle root = ask.flags & HF_LINUX_OPEN_WINDOWS ? c->door->windows_root : c->door->posix_root;
+    memcpy(&o.ask, c->in, sizeof o.ask);
     struct hf_stopped stopped = {0};
-    struct hf_open_options options = {
-        .access = ask.access,
-        .share = ask.share ? ask.share : HF_SHARE_NONE,
-        .disposition = ask.disposition ? ask.disposition : HF_SUPERSEDE,
-        .options = ask.options,
-        .attributes = ask.attributes,
-        .root = ask.related ? related.handle : root,
-        .action = &action,
+    o.options = (struct hf_open_options){
+        .access = o.ask.access,
+        .share = o.ask.share ? o.ask.share : HF_SHARE_NONE,
+        .disposition = o.ask.disposition ? o.ask.disposition : HF_SUPERSEDE,
+        .options = o.ask.options,
+        .attributes = o.ask.attributes,
+        .action = &o.action,
         .stopped = &stopped,
     };
-    char *path = path_copy(c, sizeof ask);
+    nt_status status = open_base(c, &o);
+    if (status != STATUS_SUCCESS)
+        return status;
+    char *path = path_copy(c, sizeof o.ask);
     stopped.buffer = buffer = malloc(MAXIMUM_REPARSE_DATA_BUFFER_SIZE);
-    nt_status status = !path || !buffer ? STATUS_OBJECT_NAME_INVALID : open_path(c, &ask, path, &options, &h);
+    status = !path || !buffer ? STATUS_OBJECT_NAME_INVALID : open_path(c, &o, path, &h);
     if (status == STATUS_SUCCESS)
-        status = opened_answer(c, &ask, h, action);
+        status = opened_answer(c, &o, h);
     else if (status == STATUS_STOPPED_ON_SYMLINK)
         status = open_stopped(c, &stopped);
     if (status == STATUS_SUCCESS)
-        open_changed(c, &ask, h, action);
+        open_changed(c, &o, h);
     else
         close_handle(h);
+    close_handle(o.base);
     free(path);
     free(buffer);
     return status;
@@ -643,21 +759,17 @@ static bool changes_file(uint32_t code)
             ACCESS_FROM_CTL_CODE(code) & FILE_WRITE_ACCESS);
 }
 
-// A reparse point can make a link of a file, which on Linux takes the right to replace the file.
 static nt_status control_allowed(struct call *c, const struct bound *bound, uint32_t code)
 {
+    // Of SET_REPARSE_POINT_EX, before the buffer as the other codes have it.
+    enum { EX_HEAD = offsetof(REPARSE_DATA_BUFFER_EX, u) };
     if (code == FSCTL_DISMOUNT_VOLUME) // umount does that
         return STATUS_ACCESS_DENIED;
-    if (!is_reparse_change(code) || rights_all(&c->rights))
-        return STATUS_SUCCESS;
-    uint64_t parent;
-    const char *name;
-    char *path = malloc(PATH_BYTES);
-    nt_status status = STATUS_ACCESS_DENIED;
-    if (path && name_of(c->door, bound->handle, path, &parent, &name))
-        status = rights_remove(&c->rights, parent, bound->node);
-    free(path);
-    return status;
+    if (!is_reparse_change(code))
+        return changes_file(code) && !bound->volume ? writes(c, bound->node) : STATUS_SUCCESS;
+    size_t head = code == FSCTL_SET_REPARSE_POINT_EX ? EX_HEAD : 0;
+    head = head < c->in_length ? head : c->in_length;
+    return rights_retype(&c->rights, bound->node, c->in + head, c->in_length - head);
 }
 
 // A clone names its source by a handle, and any number could be one of the mount's own: only those that this
@@ -696,9 +808,17 @@ static nt_status serve_control(struct call *c)
     if (changes_file(code) && !HF_STATUS_IS_ERROR(status)) {
         data_changed(c, &bound, true);
         if (is_reparse_change(code))
-            name_changed(c->door, bound.handle, bound.node);
+            name_changed(c->door, bound.handle, bound.separator, bound.node);
     }
     return status;
+}
+
+// A lock here keeps others from the data, Linux programs too: for those who may write the file.
+static bool lock_allowed(struct call *c, const struct bound *bound)
+{
+    uint32_t access;
+    return rights_all(&c->rights) ||
+           (rights_of(&c->rights, bound->node, &access) == STATUS_SUCCESS && access & FILE_WRITE_DATA);
 }
 
 static nt_status serve_data(struct call *c)
@@ -713,6 +833,9 @@ static nt_status serve_data(struct call *c)
     case HF_LINUX_READ:
         return hf_read(bound.handle, c->head.offset, c->out, c->out_length, &c->done);
     case HF_LINUX_WRITE:
+        status = writes(c, bound.node);
+        if (status != STATUS_SUCCESS)
+            return status;
         status = hf_write(bound.handle, c->head.offset, c->in, c->in_length, &written);
         c->head.information = (uint32_t)written;
         if (written)
@@ -722,6 +845,8 @@ static nt_status serve_data(struct call *c)
         return hf_flush(bound.handle);
     case HF_LINUX_LOCK: {
         bool exclusive = c->head.flags & HF_LINUX_EXCLUSIVE;
+        if (!lock_allowed(c, &bound))
+            return STATUS_ACCESS_DENIED;
         return hf_lock(bound.handle, c->head.offset, c->head.extra, exclusive, false);
     }
     case HF_LINUX_UNLOCK:
@@ -730,17 +855,38 @@ static nt_status serve_data(struct call *c)
     }
 }
 
+static nt_status set_allowed(struct call *c, const struct bound *bound, uint32_t class_)
+{
+    uint32_t access;
+    switch (class_) {
+    case FileDispositionInformation:
+    case FileDispositionInformationEx:
+        return rights_name(&c->rights, bound->handle, bound->separator, bound->node);
+    case FileEndOfFileInformation:
+    case FileAllocationInformation:
+        return writes(c, bound->node);
+    case FileBasicInformation: { // times and attributes: the owner's business
+        nt_status status = rights_of(&c->rights, bound->node, &access);
+        return status != STATUS_SUCCESS || access & WRITE_DAC ? status : STATUS_ACCESS_DENIED;
+    }
+    default:
+        return STATUS_SUCCESS;
+    }
+}
+
 static nt_status set_information(struct call *c, const struct bound *bound)
 {
     uint32_t class_ = c->head.code;
-    nt_status status = hf_set(bound->handle, class_, c->in, c->in_length);
+    nt_status status = set_allowed(c, bound, class_);
+    if (status == STATUS_SUCCESS)
+        status = hf_set(bound->handle, class_, c->in, c->in_length);
     if (status != STATUS_SUCCESS)
         return status;
     if ((class_ == FileDispositionInformation || class_ == FileDispositionInformationEx) &&
         c->in_length > 0) {
         struct bound again;
         status = bound_find(c, c->head.handle, c->in[0] & 1, &again);
-        name_changed(c->door, bound->handle, 0);
+        name_changed(c->door, bound->handle, bound->separator, 0);
         return status == STATUS_INVALID_HANDLE ? STATUS_SUCCESS : status;
     }
     data_changed(c, bound, class_ == FileEndOfFileInformation || class_ == FileAllocationInformation);
@@ -783,18 +929,6 @@ static nt_status serve_list(struct call *c)
     return status;
 }
 
-// Rename and link: what had the name before, if anything, may have to belong to the caller.
-static nt_status name_allowed(struct call *c, const struct bound *directory, const char *name)
-{
-    struct hf_attr attr;
-    if (rights_all(&c->rights))
-        return STATUS_SUCCESS;
-    nt_status status = hf_node_find(c->door->posix_root, directory->node, name, &attr);
-    if (status == STATUS_OBJECT_NAME_NOT_FOUND)
-        return STATUS_SUCCESS;
-    return status == STATUS_SUCCESS ? rights_remove(&c->rights, directory->node, attr.id) : status;
-}
-
 static nt_status serve_name(struct call *c)
 {
     struct bound bound, directory;
@@ -808,13 +942,20 @@ static nt_status serve_name(struct call *c)
     if (status != STATUS_SUCCESS)
         return status;
     char *name = path_copy(c, sizeof target);
-    if (!name)
+    if (!name || strchr(name, directory.separator)) { // one component: no way to elsewhere
+        free(name);
         return STATUS_OBJECT_NAME_INVALID;
+    }
     struct call_change to = {.node = bound.node, .parent = directory.node, .name = name}, from = {0};
-    char *path = malloc(PATH_BYTES);
+    char *path = malloc(CALL_PATH_SIZE);
     bool renames = c->head.op == HF_LINUX_RENAME;
-    bool named = renames && path && name_of(c->door, bound.handle, path, &from.parent, &from.name);
-    status = name_allowed(c, &directory, name);
+    bool named =
+        renames && path &&
+        handle_name(c->door->posix_root, bound.handle, bound.separator, path, &from.parent, &from.name);
+    status = renames ? rights_name(&c->rights, bound.handle, bound.separator, bound.node)
+                     : rights_link(&c->rights, bound.node);
+    if (status == STATUS_SUCCESS)
+        status = rights_new_name(&c->rights, bound.node, directory.node, name, &target.flags);
     if (status == STATUS_SUCCESS)
         status = renames ? hf_rename(bound.handle, directory.handle, name, target.flags)
                          : hf_link(bound.handle, directory.handle, name, target.flags);
@@ -956,4 +1097,26 @@ nt_status call_set_integrity(struct call_door *door, const struct call_caller *c
     return status == STATUS_SUCCESS
                ? hf_ioctl(bound.handle, FSCTL_SET_INTEGRITY_INFORMATION, &set, sizeof set, NULL, 0, &c.done)
                : status;
+}
+
+nt_status call_may_retype(struct call_door *door, const struct call_caller *caller, uint64_t node,
+                          const void *buffer, size_t length)
+{
+    struct rights rights = {.volume = door->posix_root, .options = &door->options, .caller = caller};
+    return rights_retype(&rights, node, buffer, length);
+}
+
+uint64_t call_data_node(struct call_door *door, const struct call_fd *fd, const void *in, size_t in_size)
+{
+    struct hf_linux_call head;
+    struct bound bound = {.node = fd->directory ? 0 : fd->node};
+    if (in_size < sizeof head)
+        return 0;
+    memcpy(&head, in, sizeof head);
+    if (head.op != HF_LINUX_CONTROL && head.op != HF_LINUX_QUERY && head.op != HF_LINUX_SET)
+        return 0;
+    struct call c = {.door = door, .fd = fd};
+    if (head.handle && bound_find(&c, head.handle, -1, &bound) != STATUS_SUCCESS)
+        return 0;
+    return bound.node;
 }

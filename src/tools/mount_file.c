@@ -269,7 +269,7 @@ void mount_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, 
 
 // --- control codes -------------------------------------------------------------------------------
 
-static bool caller_in_group(void *context, uint32_t gid)
+bool caller_in_group(void *context, uint32_t gid)
 {
     enum { GROUPS_MAX = 65536 };
     fuse_req_t req = context;
@@ -302,19 +302,34 @@ static void answer_send(struct mount *m, struct mount_task *task)
     free(answer);
 }
 
-void mount_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg, struct fuse_file_info *fi,
-                 unsigned int flags, const void *in, size_t in_size, size_t out_size)
+nt_status mount_door_writes(void *mount, uint64_t node, bool root)
 {
-    (void)arg, (void)ino;
+    struct mount *m = mount;
+    struct hf_attr attr;
+    nt_status status = mount_capability_drop(m, node);
+    if (status == STATUS_SUCCESS)
+        status = hf_node_get(m->root, node, &attr);
+    if (status == STATUS_SUCCESS && !root && S_ISREG(attr.mode & S_IFMT) && attr.mode & (S_ISUID | S_ISGID))
+        status = mount_set(m, node, HF_ATTR_KILL, &attr);
+    return status;
+}
+
+static struct call_fd fd_of(struct mount_file *file)
+{
+    return (struct call_fd){.key = (uint64_t)(uintptr_t)file,
+                            .node = file->node,
+                            .file = file->handle,
+                            .directory = file->directory};
+}
+
+static void ioctl_serve(fuse_req_t req, struct mount_file *file, unsigned int command, const void *in,
+                        size_t in_size, size_t out_size)
+{
     struct mount *m = mount_of(req);
-    struct mount_file *file = file_of(fi);
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
     struct call_caller caller = {
         .uid = ctx->uid, .gid = ctx->gid, .in_group = caller_in_group, .context = req};
-    struct call_fd fd = {.key = (uint64_t)(uintptr_t)file,
-                         .node = file->node,
-                         .file = file->handle,
-                         .directory = (flags & FUSE_IOCTL_DIR) != 0};
+    struct call_fd fd = fd_of(file);
     struct ioctl_answer *answer = malloc(sizeof *answer + out_size);
     if (!answer) {
         fuse_reply_err(req, ENOMEM);
@@ -335,4 +350,52 @@ void mount_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg
         mount_task_add(m, &answer->task);
     else
         answer_send(m, &answer->task);
+}
+
+// A call about data that the kernel may not have written yet: it does so first, which only the notifier's
+// thread may wait for.
+struct ioctl_later {
+    struct mount_task task;
+    fuse_req_t req;
+    struct mount_file *file;
+    uint64_t node;
+    unsigned int command;
+    size_t in_size, out_size;
+    unsigned char in[];
+};
+
+static void ioctl_after_writing(struct mount *m, struct mount_task *task)
+{
+    struct ioctl_later *later = (struct ioctl_later *)task;
+    mount_tell_node(m, later->node, true);
+    ioctl_serve(later->req, later->file, later->command, later->in, later->in_size, later->out_size);
+    free(later);
+}
+
+void mount_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg, struct fuse_file_info *fi,
+                 unsigned int flags, const void *in, size_t in_size, size_t out_size)
+{
+    (void)arg, (void)ino, (void)flags;
+    struct mount *m = mount_of(req);
+    struct mount_file *file = file_of(fi);
+    struct call_fd fd = fd_of(file);
+    uint64_t node = HF_LINUX_IS_IOCTL(command) ? call_data_node(m->door, &fd, in, in_size) : 0;
+    if (!node || !mount_has_writer(m, node)) {
+        ioctl_serve(req, file, command, in, in_size, out_size);
+        return;
+    }
+    struct ioctl_later *later = malloc(sizeof *later + in_size);
+    if (!later) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    *later = (struct ioctl_later){.task.run = ioctl_after_writing,
+                                  .req = req,
+                                  .file = file,
+                                  .node = node,
+                                  .command = command,
+                                  .in_size = in_size,
+                                  .out_size = out_size};
+    memcpy(later->in, in, in_size);
+    mount_task_add(m, &later->task);
 }

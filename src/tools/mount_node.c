@@ -227,17 +227,23 @@ void mount_readlink(fuse_req_t req, fuse_ino_t ino)
         reply_status(req, status);
 }
 
+nt_status mount_door_create(void *mount, uint64_t parent, const char *name, uint32_t umask,
+                            struct hf_node_new *what, struct hf_attr *attr)
+{
+    struct mount *m = mount;
+    struct mount_inherited inherited;
+    nt_status status = mount_acl_inherit(m, parent, umask, what, &inherited);
+    m->changed = true;
+    return status == STATUS_SUCCESS ? hf_node_create(m->root, parent, name, what, attr) : status;
+}
+
 nt_status mount_create_node(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new *what,
                             struct hf_attr *attr)
 {
-    struct mount *m = mount_of(req);
     const struct fuse_ctx *caller = fuse_req_ctx(req);
-    struct mount_inherited inherited;
     what->uid = caller->uid;
     what->gid = caller->gid;
-    nt_status status = mount_acl_inherit(m, node_of(parent), caller->umask, what, &inherited);
-    m->changed = true;
-    return status == STATUS_SUCCESS ? hf_node_create(m->root, node_of(parent), name, what, attr) : status;
+    return mount_door_create(mount_of(req), node_of(parent), name, caller->umask, what, attr);
 }
 
 static void create(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new what)

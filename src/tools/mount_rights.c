@@ -2,7 +2,7 @@
 // Who may do what through the door of a mount (mount_call.h). Root and the owner of the mount may do
 // everything; others what owner, group and permission bits say, and where these do not decide alone (POSIX
 // ACLs) nothing. Windows' rights are wider than Linux' three bits, so each bit gives what could be done with
-// it on Linux too.
+// it on Linux too. docs/adr/0014.
 #include "tools/mount_call.h"
 
 #include <stdlib.h>
@@ -32,6 +32,31 @@ nt_status handle_node(hf_handle h, uint64_t *node)
     nt_status status = hf_query(h, FileInternalInformation, &info, sizeof info, &done);
     *node = (uint64_t)info.IndexNumber;
     return status;
+}
+
+bool handle_name(hf_handle volume, hf_handle h, char separator, char *path, uint64_t *parent,
+                 const char **name)
+{
+    struct hf_stat st;
+    hf_handle directory;
+    if (hf_path(h, path, CALL_PATH_SIZE) != STATUS_SUCCESS)
+        return false;
+    char *slash = strrchr(path, '/');
+    char *colon = separator == '\\' ? strchr(slash ? slash : path, ':') : NULL;
+    if (!slash || !slash[1])
+        return false;
+    *slash = 0;
+    if (colon)
+        *colon = 0;
+    *name = slash + 1;
+    nt_status status =
+        hf_open(path[0] ? path + 1 : "", &(struct hf_open_options){.root = volume}, &directory);
+    if (status != STATUS_SUCCESS)
+        return false;
+    status = hf_stat(directory, &st);
+    handle_drop(directory);
+    *parent = st.id;
+    return status == STATUS_SUCCESS;
 }
 
 bool rights_all(const struct rights *r)
@@ -85,13 +110,15 @@ nt_status rights_of(const struct rights *r, uint64_t node, uint32_t *access)
     *access = 0;
     nt_status status = attr_get(r, node, &attr);
     if (status == STATUS_SUCCESS)
-        *access = attr_access(r, &attr);
+        *access = rights_all(r) ? (uint32_t)FILE_ALL_ACCESS : attr_access(r, &attr);
     return status;
 }
 
 nt_status rights_remove(const struct rights *r, uint64_t directory, uint64_t node)
 {
     struct hf_attr parent, child;
+    if (rights_all(r))
+        return STATUS_SUCCESS;
     nt_status status = attr_get(r, directory, &parent);
     if (status == STATUS_SUCCESS)
         status = attr_get(r, node, &child);
@@ -104,6 +131,109 @@ nt_status rights_remove(const struct rights *r, uint64_t directory, uint64_t nod
                                                                           : STATUS_SUCCESS;
 }
 
+nt_status rights_link(const struct rights *r, uint64_t node)
+{
+    struct hf_attr attr;
+    nt_status status = attr_get(r, node, &attr);
+    if (status != STATUS_SUCCESS || rights_all(r) || r->caller->uid == attr.uid)
+        return status;
+    uint32_t needed = FILE_READ_DATA | FILE_WRITE_DATA;
+    bool plain = S_ISREG(attr.mode & S_IFMT) && !(attr.mode & S_ISUID) &&
+                 (attr.mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP);
+    return plain && (attr_access(r, &attr) & needed) == needed ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+}
+
+nt_status rights_name(const struct rights *r, hf_handle h, char separator, uint64_t node)
+{
+    uint64_t parent;
+    const char *name;
+    struct hf_attr attr;
+    if (rights_all(r))
+        return STATUS_SUCCESS;
+    char *path = malloc(CALL_PATH_SIZE);
+    nt_status status = STATUS_ACCESS_DENIED;
+    if (path && handle_name(r->volume, h, separator, path, &parent, &name) &&
+        hf_node_find(r->volume, parent, name, &attr) == STATUS_SUCCESS && attr.id == node)
+        status = rights_remove(r, parent, node);
+    free(path);
+    return status;
+}
+
+nt_status rights_new_name(const struct rights *r, uint64_t node, uint64_t directory, const char *name,
+                          uint32_t *flags)
+{
+    struct hf_attr parent, child, victim;
+    uint32_t needed = FILE_ADD_FILE | FILE_TRAVERSE;
+    if (rights_all(r))
+        return STATUS_SUCCESS;
+    nt_status status = attr_get(r, directory, &parent);
+    if (status == STATUS_SUCCESS)
+        status = attr_get(r, node, &child);
+    if (status != STATUS_SUCCESS)
+        return status;
+    // A directory that moves gets another "..".
+    if ((attr_access(r, &parent) & needed) != needed ||
+        (child.attributes & FILE_ATTRIBUTE_DIRECTORY && !(attr_access(r, &child) & FILE_ADD_FILE)))
+        return STATUS_ACCESS_DENIED;
+    status = hf_node_find(r->volume, directory, name, &victim);
+    if (status == STATUS_OBJECT_NAME_NOT_FOUND) {
+        *flags &= ~(uint32_t)FILE_RENAME_REPLACE_IF_EXISTS; // what is made there meanwhile stays
+        return STATUS_SUCCESS;
+    }
+    if (status == STATUS_SUCCESS && parent.mode & S_ISVTX && parent.uid != r->caller->uid &&
+        victim.id != node)
+        return STATUS_ACCESS_DENIED;
+    return status == STATUS_SUCCESS ? rights_remove(r, directory, victim.id) : status;
+}
+
+// "/dir/file": the directory's number.
+static nt_status parent_find(const struct rights *r, char *path, uint64_t node, uint64_t *parent)
+{
+    struct hf_attr attr = {.id = HF_NODE_ROOT};
+    char *save = NULL;
+    *parent = 0;
+    for (char *name = strtok_r(path, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
+        *parent = attr.id;
+        nt_status status = hf_node_find(r->volume, *parent, name, &attr);
+        if (status != STATUS_SUCCESS)
+            return status;
+    }
+    return *parent && attr.id == node ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+}
+
+// What shows as a device node on Linux.
+static bool makes_device(const unsigned char *buffer, size_t length)
+{
+    uint32_t tag;
+    if (length < sizeof tag)
+        return false;
+    memcpy(&tag, buffer, sizeof tag);
+    if (tag == IO_REPARSE_TAG_NFS) // "CHR", "BLK": those that are not devices are links, fifos and sockets
+        return length < 12 || memcmp(buffer + 8, "CHR", 3) == 0 || memcmp(buffer + 8, "BLK", 3) == 0;
+    return tag == IO_REPARSE_TAG_LX_CHR || tag == IO_REPARSE_TAG_LX_BLK;
+}
+
+nt_status rights_retype(const struct rights *r, uint64_t node, const void *buffer, size_t length)
+{
+    struct hf_attr attr;
+    uint64_t parent;
+    if (rights_all(r))
+        return STATUS_SUCCESS;
+    nt_status status = attr_get(r, node, &attr);
+    if (status != STATUS_SUCCESS)
+        return status;
+    if (attr.links > 1 || makes_device(buffer, length))
+        return STATUS_ACCESS_DENIED;
+    char *path = malloc(CALL_PATH_SIZE);
+    if (!path)
+        return STATUS_NO_MEMORY;
+    status = hf_node_path(r->volume, node, path, CALL_PATH_SIZE);
+    if (status == STATUS_SUCCESS)
+        status = parent_find(r, path, node, &parent);
+    free(path);
+    return status == STATUS_SUCCESS ? rights_remove(r, parent, node) : STATUS_ACCESS_DENIED;
+}
+
 // --- the walk ------------------------------------------------------------------------------------
 
 // One that is being opened: the directory that the walk has reached, and what is left of the path.
@@ -114,6 +244,7 @@ struct walk {
     uint64_t node;
     char *path, *at; // at: the component that comes next
     char separator;
+    uint32_t umask;
     struct hf_stopped *stopped;
 };
 
@@ -192,17 +323,96 @@ static nt_status open_found(struct walk *w, hf_handle probe, const struct hf_ope
         return status;
     if (overwrites(options))
         asked |= FILE_WRITE_DATA;
-    if (asked & DELETE ||
-        options->disposition == HF_SUPERSEDE) // of the start of the walk, its directory is unknown
+    bool all = rights_all(w->r);
+    if (!all && (asked & DELETE || options->disposition == HF_SUPERSEDE))
+        // Of the start of the walk the directory is unknown.
         status = probe == w->directory ? STATUS_ACCESS_DENIED : rights_remove(w->r, w->node, node);
     if (status != STATUS_SUCCESS)
         return status;
-    if (asked & ~have & ~DELETE)
+    if (!all && asked & ~have & ~DELETE)
         return STATUS_ACCESS_DENIED;
     struct hf_open_options o = *options;
     o.root = probe;
     o.stopped = NULL;
+    if (!(have & FILE_WRITE_DATA)) // who may not write it may not keep others from it
+        o.share = 0;
     return hf_open("", &o, out);
+}
+
+static bool creates(const struct hf_open_options *o)
+{
+    return o->disposition != FILE_OPEN && o->disposition != FILE_OVERWRITE;
+}
+
+// Attributes that a node cannot be born with here.
+static bool is_unusual(const struct walk *w, const struct hf_open_options *options)
+{
+    return options->attributes & ~(uint32_t)(FILE_ATTRIBUTE_NORMAL | FILE_ATTRIBUTE_ARCHIVE) ||
+           strlen(w->at) > HF_NODE_NAME_MAX;
+}
+
+// The name is not there: the node is made with owner and mode from its first moment, so that nobody opens it
+// before it has them.
+static nt_status create_new(struct walk *w, const struct hf_open_options *options, hf_handle *out)
+{
+    bool directory = options->options & FILE_DIRECTORY_FILE;
+    struct hf_node_new what = {.mode = directory ? S_IFDIR | 0777 : S_IFREG | 0666,
+                               .uid = w->r->caller->uid,
+                               .gid = w->r->caller->gid};
+    struct hf_attr attr;
+    hf_handle probe;
+    uint64_t node;
+    struct hf_open_options o = *options;
+    nt_status status = w->r->options->create ? w->r->options->create(w->r->options->context, w->node, w->at,
+                                                                     w->umask, &what, &attr)
+                                             : STATUS_NOT_SUPPORTED;
+    if (!w->r->options->create) {
+        what.mode &= ~w->umask;
+        status = hf_node_create(w->r->volume, w->node, w->at, &what, &attr);
+    }
+    if (status != STATUS_SUCCESS)
+        return status;
+    status = walk_open(w, w->at, &(struct hf_open_options){.options = FILE_OPEN_REPARSE_POINT}, &probe);
+    if (status != STATUS_SUCCESS)
+        return status;
+    status = handle_node(probe, &node);
+    o.root = probe;
+    o.disposition = FILE_OPEN;
+    o.stopped = NULL;
+    if (status == STATUS_SUCCESS)
+        status = node == attr.id ? hf_open("", &o, out) : STATUS_SHARING_VIOLATION;
+    handle_drop(probe);
+    if (status == STATUS_SUCCESS && o.action)
+        *o.action = FILE_CREATED;
+    return status;
+}
+
+// A new stream of a file takes the right to write the file.
+static nt_status create_stream(struct walk *w, char *colon, const struct hf_open_options *options,
+                               hf_handle *out)
+{
+    hf_handle probe = NULL;
+    uint64_t node = 0, found = 0;
+    uint32_t have = 0;
+    *colon = 0;
+    nt_status status = walk_open(w, w->at, &(struct hf_open_options){0}, &probe);
+    *colon = ':';
+    if (status == STATUS_SUCCESS)
+        status = handle_node(probe, &node);
+    if (status == STATUS_SUCCESS)
+        status = rights_of(w->r, node, &have);
+    if (status == STATUS_SUCCESS && (!(have & FILE_WRITE_DATA) || options->access & ~have))
+        status = STATUS_ACCESS_DENIED;
+    if (status == STATUS_SUCCESS)
+        status = walk_open(w, w->at, options, out);
+    // The name may be another file's by now.
+    if (status == STATUS_SUCCESS && (handle_node(*out, &found) != STATUS_SUCCESS || found != node)) {
+        handle_drop(*out);
+        *out = NULL;
+        status = STATUS_ACCESS_DENIED;
+    }
+    handle_drop(probe);
+    return status;
 }
 
 static nt_status open_last(struct walk *w, const struct hf_open_options *options, hf_handle *out)
@@ -216,17 +426,16 @@ static nt_status open_last(struct walk *w, const struct hf_open_options *options
         handle_drop(probe);
         return status;
     }
-    bool creates = options->disposition != FILE_OPEN && options->disposition != FILE_OVERWRITE;
-    if (status != STATUS_OBJECT_NAME_NOT_FOUND || !creates)
+    if (status != STATUS_OBJECT_NAME_NOT_FOUND || !creates(options))
         return status;
-    // A stream of a file that exists needs the right to write the file; that is asked for by opening it
-    // first.
     char *colon = w->separator == '\\' ? strchr(w->at, ':') : NULL;
-    if (colon)
-        return STATUS_ACCESS_DENIED;
+    if (colon && !rights_all(w->r))
+        return create_stream(w, colon, options, out);
     status = need(w, FILE_TRAVERSE | FILE_ADD_FILE);
     if (status != STATUS_SUCCESS)
         return status;
+    if (!colon && !is_unusual(w, options))
+        return create_new(w, options, out);
     struct hf_open_options o = *options;
     o.disposition = FILE_CREATE; // whoever was quicker keeps his file
     return walk_open(w, w->at, &o, out);
@@ -248,10 +457,14 @@ static nt_status walk_finish(struct walk *w, bool parent, const struct hf_open_o
 }
 
 nt_status rights_open(const struct rights *r, hf_handle root, const char *path, char separator, bool parent,
-                      const struct hf_open_options *options, hf_handle *out)
+                      uint32_t umask, const struct hf_open_options *options, hf_handle *out)
 {
-    struct walk w = {
-        .r = r, .directory = root, .root = root, .separator = separator, .stopped = options->stopped};
+    struct walk w = {.r = r,
+                     .directory = root,
+                     .root = root,
+                     .separator = separator,
+                     .umask = umask & 0777,
+                     .stopped = options->stopped};
     *out = NULL;
     w.path = w.at = strdup(path);
     if (!w.path)

@@ -185,6 +185,15 @@ static nt_status special_get(struct mount *m, uint64_t node, const struct specia
     }
 }
 
+// ntfs-3g asks only for the owner; a link or device takes what it takes on Linux, too.
+static nt_status may_retype(fuse_req_t req, uint64_t node, const void *value, size_t size)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    struct call_caller caller = {
+        .uid = ctx->uid, .gid = ctx->gid, .in_group = caller_in_group, .context = req};
+    return call_may_retype(mount_of(req)->door, &caller, node, value, size);
+}
+
 static int reparse_set(struct mount *m, const struct hf_attr *attr, const void *value, size_t size, int flags)
 {
     size_t done;
@@ -206,8 +215,11 @@ static int special_set(fuse_req_t req, uint64_t node, const struct special *spec
         return hf_status_to_errno(status);
     if (!caller_is_owner(req, &attr))
         return EPERM;
-    if (special->kind == SPECIAL_REPARSE)
-        return reparse_set(m, &attr, value, size, flags);
+    if (special->kind == SPECIAL_REPARSE) {
+        status = may_retype(req, node, value, size);
+        return status == STATUS_SUCCESS ? reparse_set(m, &attr, value, size, flags)
+                                        : hf_status_to_errno(status);
+    }
     if (flags & XATTR_CREATE)
         return EEXIST;
     uint32_t mask = HF_ATTR_CREATED;
@@ -246,6 +258,9 @@ static int special_remove(fuse_req_t req, uint64_t node, const struct special *s
         return EPERM;
     if (!attr.reparse_tag)
         return ENODATA;
+    status = may_retype(req, node, NULL, 0);
+    if (status != STATUS_SUCCESS)
+        return hf_status_to_errno(status);
     REPARSE_GUID_DATA_BUFFER head = {.ReparseTag = attr.reparse_tag};
     size_t size = IsReparseTagMicrosoft(attr.reparse_tag) ? REPARSE_DATA_BUFFER_HEADER_SIZE
                                                           : REPARSE_GUID_DATA_BUFFER_HEADER_SIZE;

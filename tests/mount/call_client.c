@@ -650,7 +650,7 @@ static void others_have_their_rights(void **state)
     assert_status(nt_open("sticky/file", DELETE, 0, FILE_OPEN, 0, &h), STATUS_ACCESS_DENIED);
     // By a descriptor.
     FSCTL_SET_INTEGRITY_INFORMATION_BUFFER set = {.ChecksumAlgorithm = CHECKSUM_TYPE_UNCHANGED};
-    static const unsigned char tag[9] = {0x25, 0, 0, 0x80, 1};
+    static const unsigned char tag[9] = {0x0b, 0, 0, 0x80, 1}, device[8] = {0x25, 0, 0, 0x80};
     int fd = posix_open("readable", O_RDONLY), dir = posix_open("", O_RDONLY);
     assert_int_equal(ask(fd, FSCTL_SET_INTEGRITY_INFORMATION, &set, sizeof set, NULL, 0),
                      (uint32_t)STATUS_ACCESS_DENIED);
@@ -663,6 +663,8 @@ static void others_have_their_rights(void **state)
                      (uint32_t)STATUS_ACCESS_DENIED);
     close(fd);
     fd = posix_open("shared/new", O_RDWR);
+    assert_int_equal(ask(fd, FSCTL_SET_REPARSE_POINT, device, sizeof device, NULL, 0),
+                     (uint32_t)STATUS_ACCESS_DENIED); // LX_CHR: devices are root's
     assert_int_equal(ask(fd, FSCTL_SET_REPARSE_POINT, tag, sizeof tag, NULL, 0), STATUS_SUCCESS);
     close(fd);
 }
