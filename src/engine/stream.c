@@ -416,12 +416,13 @@ static nt_status zero_in_cluster(struct stream *m, u64 from, u64 to)
     return stream_summed(m) ? write_piece(m, &p, 1, &written) : write_plain(m, &p, &written);
 }
 
-// Without sums a write that a crash cut off may have left bytes behind the end: they must not appear when the
-// end moves.
+// Without sums a write that a crash cut off may have left bytes behind the end, and a clone may have brought
+// some: they must not appear when the end moves.
 nt_status stream_clear_tail(struct stream *m, u64 new_end)
 {
     u64 end = stream_size(m);
-    if (stream_summed(m) || new_end <= end)
+    bool clean = stream_summed(m) && !(stream_flags(m) & STREAM_SHARED);
+    if (clean || new_end <= end)
         return STATUS_SUCCESS;
     return zero_in_cluster(m, end, MIN(new_end, align_up(end, m->store->cluster)));
 }

@@ -227,6 +227,46 @@ static void what_lies_behind_the_end_is_cloned_as_zeros(void **state)
     volume_free(&v);
 }
 
+// The source has data where the target's last cluster has none yet; it stays unseen when the target grows.
+static void a_clone_does_not_reach_behind_the_targets_end(void **state)
+{
+    (void)state;
+    static u8 want[LEN];
+    for (size_t i = 0; i < ARRAY_LEN(kinds) * 3; i++) {
+        struct volume v;
+        size_t done;
+        u32 c = kinds[i / 3].cluster;
+        volume_make(&v, 64 * MIB, c, 2, 0);
+        struct stream *a = make(&v, "a", kinds[i / 3].algorithm), *b = make(&v, "b", kinds[i / 3].algorithm);
+        fill(7);
+        write_all(a);
+        assert_ok(stream_set_size(b, c + 100));
+        assert_ok(stream_clone(a, 0, b, 0, 2 * c));
+        memcpy(want, data, c + 100);
+        memset(want + c + 100, 0, LEN - c - 100);
+        assert_content(b, want, c + 100);
+        if (i % 3 == 0) {
+            assert_ok(stream_set_size(b, 3 * c));
+            assert_content(b, want, 3 * c);
+        } else if (i % 3 == 1) {
+            assert_ok(stream_write(b, 2 * c + 5, "x", 1, &done));
+            want[2 * c + 5] = 'x';
+            assert_content(b, want, 2 * c + 6);
+        } else {
+            // The end moves twice inside the cluster, and a clone of the clone is longer.
+            assert_ok(stream_write(b, c + 100, "y", 1, &done));
+            want[c + 100] = 'y';
+            assert_ok(stream_clone(b, 0, a, 0, 2 * c));
+            assert_ok(stream_set_size(a, 2 * c));
+            assert_content(a, want, 2 * c);
+        }
+        stream_close(a);
+        stream_close(b);
+        volume_check(&v);
+        volume_free(&v);
+    }
+}
+
 static void holes_are_cloned_as_holes(void **state)
 {
     (void)state;
@@ -522,6 +562,7 @@ int main(void)
         cmocka_unit_test(clones_that_are_refused),
         cmocka_unit_test(a_clone_to_the_end_of_the_source),
         cmocka_unit_test(what_lies_behind_the_end_is_cloned_as_zeros),
+        cmocka_unit_test(a_clone_does_not_reach_behind_the_targets_end),
         cmocka_unit_test(holes_are_cloned_as_holes),
         cmocka_unit_test(rot_in_shared_clusters_shows_in_both),
         cmocka_unit_test(a_cluster_has_at_most_8175_users),
