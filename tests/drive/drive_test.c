@@ -244,9 +244,49 @@ static void an_image_file_swapped_under_a_drive(void **state)
     rmdir(dir);
 }
 
+static void case_001_codes_and_layouts(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 code, value;
+    } codes[] = {{IOCTL_STORAGE_CHECK_VERIFY, 0x002d4800},
+                 {IOCTL_STORAGE_CHECK_VERIFY2, 0x002d0800},
+                 {IOCTL_DISK_CHECK_VERIFY, 0x00074800},
+                 {IOCTL_CDROM_CHECK_VERIFY, 0x00024800},
+                 {IOCTL_TAPE_CHECK_VERIFY, 0x001f4800},
+                 {IOCTL_STORAGE_MEDIA_REMOVAL, 0x002d4804},
+                 {IOCTL_DISK_MEDIA_REMOVAL, 0x00074804},
+                 {IOCTL_STORAGE_EJECT_MEDIA, 0x002d4808},
+                 {IOCTL_DISK_EJECT_MEDIA, 0x00074808},
+                 {IOCTL_STORAGE_LOAD_MEDIA, 0x002d480c},
+                 {IOCTL_DISK_LOAD_MEDIA, 0x0007480c},
+                 {IOCTL_STORAGE_LOAD_MEDIA2, 0x002d080c},
+                 {IOCTL_STORAGE_GET_HOTPLUG_INFO, 0x002d0c14},
+                 {IOCTL_STORAGE_GET_DEVICE_NUMBER, 0x002d1080},
+                 {IOCTL_DISK_GET_DRIVE_GEOMETRY, 0x00070000},
+                 {IOCTL_DISK_IS_WRITABLE, 0x00070024},
+                 {IOCTL_DISK_GET_LENGTH_INFO, 0x0007405c},
+                 {IOCTL_DISK_INTERNAL_SET_VERIFY, 0x00070403},
+                 {IOCTL_DISK_INTERNAL_CLEAR_VERIFY, 0x00070407},
+                 {IOCTL_CDROM_GET_DRIVE_GEOMETRY, 0x0002404c},
+                 {IOCTL_TAPE_GET_STATUS, 0x001f4024},
+                 {FSCTL_LOCK_VOLUME, 0x00090018},
+                 {FSCTL_UNLOCK_VOLUME, 0x0009001c},
+                 {FSCTL_DISMOUNT_VOLUME, 0x00090020},
+                 {FSCTL_IS_VOLUME_MOUNTED, 0x00090028}};
+    for (u32 i = 0; i < ARRAY_LEN(codes); i++)
+        assert_int_equal(codes[i].code, codes[i].value);
+    assert_int_equal(sizeof(PREVENT_MEDIA_REMOVAL), 1);
+    assert_int_equal(sizeof(STORAGE_DEVICE_NUMBER), 12);
+    assert_int_equal(sizeof(STORAGE_HOTPLUG_INFO), 8);
+    assert_int_equal(sizeof(GET_LENGTH_INFORMATION), 8);
+    assert_int_equal(sizeof(HF_DISK_GEOMETRY), 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(case_001_codes_and_layouts),
         LAB_TEST(names_and_numbers),
         LAB_TEST(case_069_prevented_eject),
         LAB_TEST(case_071_unlock_without_lock),

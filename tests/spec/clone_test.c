@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clones: the numbered cases of spec/integrity.md 5.8. Sparse files: the order of checks of
-// MS-FSA 2.1.5.10.22, .38 and .39. At both cluster sizes, through the public API.
+// Clones: the numbered cases of spec/integrity.md 5.8, and those of 5.3 and 5.5 that need one. Sparse files:
+// the order of checks of MS-FSA 2.1.5.10.22, .38 and .39. At both cluster sizes, through the public API.
 #include "tests/spec/spec.h"
 
 enum { CLUSTERS = 4 };
@@ -46,6 +46,16 @@ static int setup_v64(void **state)
     return setup_with(65536);
 }
 
+static int setup_any(void **state)
+{
+    (void)state;
+    cluster = 4096;
+    spec_new(&(struct hf_format_options){.cluster = cluster, .options = "integrity-change=any"});
+    source = spec_file("X:\\source");
+    target = spec_file("X:\\target");
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -84,6 +94,46 @@ static void expect(hf_handle h)
     assert_ok(hf_read(h, 0, back, length, &done));
     assert_int_equal(done, length);
     assert_memory_equal(back, data, length);
+}
+
+static nt_status change_integrity(hf_handle h, uint16_t algorithm, uint32_t flags)
+{
+    FSCTL_SET_INTEGRITY_INFORMATION_BUFFER set = {.ChecksumAlgorithm = algorithm, .Flags = flags};
+    return hf_ioctl(h, FSCTL_SET_INTEGRITY_INFORMATION, &set, sizeof set, NULL, 0, NULL);
+}
+
+static nt_status change_integrity_ex(hf_handle h, bool enable)
+{
+    FSCTL_SET_INTEGRITY_INFORMATION_BUFFER_EX set = {.EnableIntegrity = enable, .Version = 1};
+    return hf_ioctl(h, FSCTL_SET_INTEGRITY_INFORMATION_EX, &set, sizeof set, NULL, 0, NULL);
+}
+
+static void case_052_053_084_integrity_of_shared_clusters(void **state)
+{
+    (void)state;
+    for (int on = 1; on >= 0; on--) {
+        assert_ok(change_integrity(source, on ? CHECKSUM_TYPE_CRC32 : CHECKSUM_TYPE_NONE, 0));
+        assert_ok(change_integrity(target, on ? CHECKSUM_TYPE_CRC32 : CHECKSUM_TYPE_NONE, 0));
+        fill(target, 100);
+        fill(source, 0);
+        assert_ok(duplicate_all());
+        uint16_t other = on ? CHECKSUM_TYPE_NONE : CHECKSUM_TYPE_CRC32;
+        hf_handle both[] = {source, target};
+        for (int i = 0; i < 2; i++) {
+            assert_status(change_integrity(both[i], other, 0), STATUS_NOT_SUPPORTED);
+            assert_status(change_integrity_ex(both[i], !on), STATUS_NOT_SUPPORTED);
+            assert_status(change_integrity(both[i], CHECKSUM_TYPE_UNCHANGED,
+                                           FSCTL_INTEGRITY_FLAG_CHECKSUM_ENFORCEMENT_OFF),
+                          on ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER);
+            expect(both[i]);
+        }
+        // Nobody shares them any more.
+        fill(target, 100);
+        assert_ok(change_integrity_ex(target, !on));
+        fill(source, 0);
+        assert_ok(change_integrity(source, other, 0));
+        expect(source);
+    }
 }
 
 static void case_132_same_integrity(void **state)
@@ -481,6 +531,7 @@ static void a_read_only_volume(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(case_052_053_084_integrity_of_shared_clusters, setup_any, teardown),
         CASES(case_132_same_integrity),
         CASES(case_133_one_with_integrity),
         CASES(case_134_a_write_copies_its_cluster),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events through the public API: cases 119 and 120 of spec/integrity.md for a volume with one copy of its
+// Events through the public API: cases 119 to 121 of spec/integrity.md for a volume with one copy of its
 // data, and who listens.
 #include "tests/spec/spec.h"
 
@@ -88,6 +88,45 @@ static void case_120_nothing_without_enforcement(void **state)
     assert_int_equal(count, 0);
 }
 
+static void case_121_every_file_has_its_event(void **state)
+{
+    (void)state;
+    enum { FILES = 300 };
+    static struct hf_event events[HF_EVENTS_KEPT];
+    static uint64_t ids[FILES];
+    static uint8_t data[16384];
+    char name[32];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "X:\\many%d", i);
+        hf_handle h = spec_file(name);
+        struct hf_stat st;
+        spec_write(h, 0, data, sizeof data);
+        assert_ok(hf_stat(h, &st));
+        ids[i] = st.id;
+        uint64_t at = spec_locate(h, 5, 4096);
+        assert_ok(hf_close(h));
+        int fd = open(spec_path, O_RDWR);
+        assert_true(fd >= 0);
+        assert_int_equal(pwrite(fd, "rot", 3, (off_t)at), 3);
+        close(fd);
+    }
+    for (int i = 0; i < FILES; i++) {
+        size_t done;
+        snprintf(name, sizeof name, "X:\\many%d", i);
+        hf_handle h = spec_file(name);
+        assert_status(hf_read(h, 0, data, sizeof data, &done), STATUS_DATA_CHECKSUM_ERROR);
+        assert_ok(hf_close(h));
+    }
+    size_t count = COUNT(events);
+    assert_ok(hf_events(f, 0, events, &count));
+    assert_int_equal(count, FILES);
+    for (int i = 0; i < FILES; i++) {
+        assert_int_equal(events[i].node, ids[i]);
+        assert_int_equal(events[i].id, 133);
+        assert_int_equal(events[i].count, 1);
+    }
+}
+
 static void nobody_is_told_any_more(void **state)
 {
     (void)state;
@@ -124,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(case_119_one_event_for_a_range, setup, teardown),
         cmocka_unit_test_setup_teardown(case_120_nothing_without_enforcement, setup, teardown),
+        cmocka_unit_test_setup_teardown(case_121_every_file_has_its_event, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_is_told_any_more, setup, teardown),
     };
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conformance of the reparse-point codes with spec/reparse.md 7, parts A to G and L; opening through reparse
 // points is in resolve_test.c. The number of a case is in the name of its test. Left out: 033's Win32 half,
-// 180 - 189, 195 (tests/win32), 047 (EAs), 068 (USN), 126, 200 - 208 (SMB), 197 (no $Extend\$Reparse), 220 -
-// 224 (mount). 196 stands in tests/fs too.
+// 180 - 189, 195 (tests/win32), 068 (USN), 126, 200 - 208 (SMB), 197 (no $Extend\$Reparse), 220, 221 (mount),
+// 222 - 224 (tests/fs). 196 stands in tests/fs too.
 #include "tests/spec/reparse.h"
+
+#include <holdfast/posix.h>
 
 static hf_handle f, d; // an empty file, an empty directory
 
@@ -319,6 +321,24 @@ static void RP_044_045_046_files_with_data(void **state)
     assert_ok(del_guid(f, TAG_BEEF, 1));
     assert_ok(hf_set(f, FileEndOfFileInformation, &empty, sizeof empty));
     assert_ok(set(f, relative("x")));
+}
+
+// A volume has no switch for the old rule that forbids it.
+static void RP_047_beside_extended_attributes(void **state)
+{
+    (void)state;
+    char back[8];
+    size_t done;
+    struct hf_stat st;
+    assert_ok(hf_stat(f, &st));
+    assert_ok(hf_xattr_set(f, st.id, "user.a", "first", 5, 0));
+    assert_ok(set(f, relative("x")));
+    assert_ok(hf_xattr_set(f, st.id, "user.b", "second", 6, 0));
+    assert_ok(hf_xattr_get(f, st.id, "user.a", back, sizeof back, &done));
+    assert_int_equal(done, 5);
+    assert_memory_equal(back, "first", 5);
+    assert_ok(hf_stat(f, &st));
+    assert_int_equal(st.reparse_tag, IO_REPARSE_TAG_SYMLINK);
 }
 
 static void RP_048_062_other_handles_see_it(void **state)
@@ -781,6 +801,7 @@ int main(void)
         CASE(RP_040_a_stream_handle_stands_for_the_file),
         CASE(RP_041_042_043_directories_with_children),
         CASE(RP_044_045_046_files_with_data),
+        CASE(RP_047_beside_extended_attributes),
         CASE(RP_048_062_other_handles_see_it),
         CASE(RP_050_to_054_existing),
         CASE(RP_060_061_attributes_and_archive),
