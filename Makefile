@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A short front for Meson: each target installs what is missing, configures its build directory and builds.
 .DEFAULT_GOAL := all
-.PHONY: all demo test check torture bench bench-mount bench-scale asan tsan fuzz install clean help
+.PHONY: all demo test check torture torture-mount bench bench-mount bench-scale asan tsan fuzz install clean help
 
 export LANG := C.UTF-8
 BUILD := build
@@ -25,7 +25,10 @@ check: ## what CI checks: both compilers, format, tidy, sanitizers
 	@.ci/run
 
 torture: ## power cuts, rot, random histories, killed processes, with new seeds, until something breaks
-	@$(call build,build-release,release) && scripts/torture.sh build-release
+	@$(call build,build-release,release,torture) && scripts/torture.sh build-release
+
+torture-mount: ## of these only what goes through a mount: random operations, and programs with the daemon killed
+	@$(call build,build-release,release,torture) && scripts/torture.sh build-release mount
 
 bench: ## measure, each figure beside plain files and btrfs
 	@$(call build,build-release,release,bench) && scripts/bench.sh build-release/bench/bench

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Install the Debian packages that are missing: those to build and test, and with "ci" also those of .ci/run,
-# with "bench" also what `make bench` and `make bench-mount` compare with.
+# with "bench" also what `make bench` and `make bench-mount` compare with, with "torture" also the programs that
+# `make torture` runs in a mount.
 # Does nothing, and needs no rights and no network, when all of them are there.
 set -eu
 
@@ -9,8 +10,9 @@ packages="gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjs
 case "${1:-}" in
 ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev git groff-base" ;;
 bench) packages="$packages btrfs-progs e2fsprogs ntfs-3g" ;;
+torture) packages="$packages git rsync acl fio stress-ng e2fsprogs postgresql postgresql-contrib dpkg-dev debhelper texinfo" ;;
 "") ;;
-*) echo "usage: $0 [ci|bench]" >&2; exit 2 ;;
+*) echo "usage: $0 [ci|bench|torture]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

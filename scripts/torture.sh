@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run the tests that can go on without end, side by side and with new seeds, until one of them fails. (Rot ends: its
 # damages are many, but can be counted.)
-# usage: torture.sh BUILD-DIRECTORY
+# usage: torture.sh BUILD-DIRECTORY [mount]
 set -um
-build=$1
+build=$(realpath "$1")
+root=$(realpath "$(dirname "$0")/..")
 groups=
 stop() {
     # shellcheck disable=SC2086 # words on purpose
@@ -13,13 +14,24 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 1' TERM
-for program in crash/crash_test rot/rot_rot_test model/model_test model/fault_test torture/torture; do
+run() { # what it is called, command
+    name=$1
+    shift
     (
-        "$build/tests/$program" --torture || {
-            echo "$program found something" >&2
+        "$@" --torture || {
+            echo "$name found something" >&2
             kill -TERM $$
         }
     ) &
     groups="$groups -$!"
+}
+if [ "${2:-}" != mount ]; then
+    for program in crash/crash_test rot/rot_rot_test model/model_test model/fault_test torture/torture; do
+        run "$program" "$build/tests/$program"
+    done
+fi
+# Bytes, names, and programs that people use, in a mount.
+for test in fsx tree programs; do
+    run "mount/$test" python3 "$root/tests/mount/${test}_test.py" "$root" "$build"
 done
 wait

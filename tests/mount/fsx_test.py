@@ -74,18 +74,11 @@ def main():
     volumes = range(len(VOLUMES)) if args.volume is None else [args.volume]
 
     def cases(seed):
-        return [(f'{VOLUMES[v][0]}, seed {seed}', lambda v=v: play(seed, v, args.operations, args.trace)) for v in volumes]
-    if not args.torture:
-        lab.main(cases(1 if args.seed is None else args.seed))
-    lab.stay_private()
-    args.operations = 20000
-    while True:
-        seed = random.randrange(1 << 32)
-        for name, case in cases(seed):
-            complaints = lab.guarded(case)()
-            print(f'fsx: {name}: {"; ".join(complaints) or "as the model"}', flush=True)
-            if complaints:
-                sys.exit(1)
+        return [(VOLUMES[v][0], lambda v=v: play(seed, v, args.operations, args.trace)) for v in volumes]
+    if args.torture:
+        args.operations = 20000
+        lab.torture('fsx', cases)
+    lab.main(cases(1 if args.seed is None else args.seed))
 
 
 main()

@@ -5,6 +5,7 @@ import atexit
 import contextlib
 import ctypes
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ HOLDFAST = os.path.join(tap.BUILD, 'src/tools/holdfast')
 PROGRAMS = os.path.join(tap.BUILD, 'tests/mount')
 SANITIZED = os.environ.get('HOLDFAST_SANITIZED') == '1'
 PATIENCE = 60  # seconds until something that should happen counts as never
+LINES_SHOWN = 40
 PR_SET_PDEATHSIG = 1
 ROOT = os.getuid() == 0
 UNMOUNTER = shutil.which('fusermount3') or shutil.which('fusermount')
@@ -42,7 +44,7 @@ def stay_private():
 
 
 def main(cases):
-    """tap.main in a private place; one skipped case where nothing can be mounted."""
+    """tap.main in a private place; one skipped case where nothing can be mounted. Words after ROOT BUILD choose cases."""
     reason = why_not()
     if reason:
         print(f'1..0 # SKIP {reason}')
@@ -51,6 +53,31 @@ def main(cases):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what atexit knows is done
     wanted = sys.argv[3:]
     tap.main([(name_of(c), guarded(c)) for c in cases if not wanted or name_of(c) in wanted or wanted[0][0] == '-'])
+
+
+def torture(name, cases):
+    """Plays cases(seed) with new seeds until one finds something."""
+    reason = why_not()
+    if reason:
+        print(f'{name}: {reason}')
+        sys.exit(0)
+    stay_private()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    while True:
+        seed = random.randrange(1 << 32)
+        for title, case in cases(seed):
+            begin = time.monotonic()
+            try:
+                complaints = guarded((title, case))()
+            except tap.Skip as skipped:
+                print(f'{name}: {title}: skipped: {skipped}', flush=True)
+                continue
+            except (AssertionError, OSError) as error:
+                complaints = [str(error)]
+            print('\n'.join([f'{name}: {title}, seed {seed}: {"failed" if complaints else "as it should be"}, '
+                             f'{time.monotonic() - begin:.0f} s', *map(str, complaints or [])]), flush=True)
+            if complaints:
+                sys.exit(1)
 
 
 def name_of(case):
@@ -107,7 +134,8 @@ def run(*command, **options):
     options.setdefault('timeout', PATIENCE * 10)
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
                           check=False, **options)
-    assert done.returncode == 0, f'{" ".join(map(str, command))}: exit status {done.returncode}\n{done.stdout}'
+    said = '\n'.join(done.stdout.split('\n')[-LINES_SHOWN:])
+    assert done.returncode == 0, f'{" ".join(map(str, command))}: exit status {done.returncode}\n{said}'
     return done.stdout
 
 
