@@ -3,6 +3,8 @@
 // straight to the server. Every native call must answer on Y: as it does on X:.
 #include "tests/handle/stack.h"
 
+#include <sys/stat.h>
+
 #include <holdfast/posix.h>
 
 #include "tools/mount_call.h"
@@ -10,7 +12,8 @@
 static struct call_door *door;
 static hf_handle door_root;
 static struct call_caller caller;
-static unsigned messages, changes;
+static u64 door_node = HF_NODE_ROOT; // the descriptor's directory
+static unsigned messages, changes, privileges_dropped;
 static struct call_change last_change;
 static char last_name[256];
 
@@ -25,8 +28,7 @@ static void changed(void *context, const struct call_change *change)
 static int send_message(void *context, void *message, size_t size)
 {
     unsigned char answer[HF_LINUX_MESSAGE_MAX];
-    struct call_fd fd = {
-        .key = (uintptr_t)context, .node = HF_NODE_ROOT, .file = door_root, .directory = true};
+    struct call_fd fd = {.key = (uintptr_t)context, .node = door_node, .file = door_root, .directory = true};
     size_t used;
     assert_true(size <= sizeof answer);
     messages++;
@@ -34,6 +36,13 @@ static int send_message(void *context, void *message, size_t size)
     assert_true(used <= size);
     memcpy(message, answer, used);
     return error;
+}
+
+static nt_status writes(void *context, uint64_t node, bool root)
+{
+    (void)context, (void)node;
+    privileges_dropped += !root;
+    return STATUS_SUCCESS;
 }
 
 static void forget(void *context)
@@ -58,7 +67,9 @@ static int setup(void **state)
     stack_setup(state);
     caller = (struct call_caller){.uid = 0};
     assert_ok(hf_open("X:/", NULL, &door_root));
-    assert_ok(call_open(&(struct call_options){.drive = "X:", .uid = 1000, .changed = changed}, &door));
+    door_node = HF_NODE_ROOT;
+    assert_ok(call_open(
+        &(struct call_options){.drive = "X:", .uid = 1000, .changed = changed, .writes = writes}, &door));
     remote_connect = connect_here;
     assert_ok(hf_attach("Y:", "mount:/here"));
     return 0;
@@ -614,6 +625,335 @@ static void rights(void **state)
     assert_status(as_other("Y:/open/new", FILE_READ_DATA, FILE_OPEN, 0), STATUS_ACCESS_DENIED);
 }
 
+// --- messages that no library of ours sends, from somebody ----------------------------------------
+
+static u64 raw_node; // that was opened
+
+static nt_status raw_open(u64 related, u32 flags, u32 access, u32 disposition, u32 options, const char *path,
+                          u64 *h)
+{
+    u8 in[256], out[512];
+    struct hf_linux_open ask = {.related = related,
+                                .flags = flags,
+                                .access = access,
+                                .share = 7,
+                                .disposition = disposition,
+                                .options = options,
+                                .umask = 022};
+    struct hf_linux_opened opened = {0};
+    struct hf_linux_call call = {.op = HF_LINUX_OPEN};
+    memcpy(in, &ask, sizeof ask);
+    memcpy(in + sizeof ask, path, strlen(path));
+    nt_status status = message(&call, in, (u32)(sizeof ask + strlen(path)), out, sizeof out);
+    if (status == STATUS_SUCCESS)
+        memcpy(&opened, out, sizeof opened);
+    *h = opened.handle;
+    raw_node = opened.node;
+    return status;
+}
+
+static void raw_open_ok(u32 access, const char *path, u64 *h)
+{
+    assert_ok(raw_open(0, 0, access, FILE_OPEN, 0, path, h));
+}
+
+static nt_status raw_name(u16 op, u64 h, u64 directory, u32 flags, const char *name)
+{
+    u8 in[256];
+    struct hf_linux_target target = {.directory = directory, .flags = flags};
+    struct hf_linux_call call = {.op = op, .handle = h};
+    memcpy(in, &target, sizeof target);
+    memcpy(in + sizeof target, name, strlen(name));
+    return message(&call, in, (u32)(sizeof target + strlen(name)), NULL, 0);
+}
+
+static nt_status raw_code(u64 h, u32 code, const void *in, u32 length)
+{
+    struct hf_linux_call call = {.op = HF_LINUX_CONTROL, .handle = h, .code = code, .privileges = ~0u};
+    return message(&call, in, length, NULL, 0);
+}
+
+// Root's world, and somebody's corner in it.
+static void somebody(void)
+{
+    own("X:/", 0, 0, 0755);
+    make_directory("X:/closed");
+    make_directory("X:/closed/inner");
+    put("X:/closed/file", "secret");
+    put("X:/readable", "r");
+    put("X:/writable", "w");
+    make_directory("X:/mine");
+    put("X:/mine/file", "m");
+    own("X:/closed/inner", 0, 0, 0777);
+    own("X:/closed/file", 0, 0, 0666);
+    own("X:/closed", 0, 0, 0700);
+    own("X:/readable", 0, 0, 0644);
+    own("X:/writable", 0, 0, 0666);
+    own("X:/mine", 5, 6, 0755);
+    own("X:/mine/file", 5, 6, 0644);
+    caller = (struct call_caller){.uid = 5, .gid = 6};
+}
+
+static void hostile_paths(void **state)
+{
+    (void)state;
+    u64 root, windows, h;
+    somebody();
+    raw_open_ok(0, "", &root);
+    assert_ok(raw_open(0, HF_LINUX_OPEN_WINDOWS, 0, FILE_OPEN, 0, "", &windows));
+    static const char *const paths[] = {"closed/file",
+                                        "closed\\file",
+                                        "mine/../closed/file",
+                                        "closed//file",
+                                        "./closed/file",
+                                        "closed/file:x",
+                                        "closed::$INDEX_ALLOCATION\\file"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        for (u32 flags = 0; flags < 4; flags++)
+            for (int from = 0; from < 3; from++) {
+                u64 related = from == 0 ? 0 : from == 1 ? root : windows;
+                u32 asked = (flags & 1 ? (u32)HF_LINUX_OPEN_WINDOWS : 0) |
+                            (flags & 2 ? (u32)HF_LINUX_OPEN_PARENT : 0);
+                nt_status status = raw_open(related, asked, FILE_READ_DATA, FILE_OPEN, 0, paths[i], &h);
+                // What one component is to whoever reads it so has the start as its parent.
+                if (status == STATUS_SUCCESS)
+                    assert_true(asked & HF_LINUX_OPEN_PARENT && raw_node == HF_NODE_ROOT);
+            }
+    char number[24];
+    u64 id = file_id("X:/closed/file", 0);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)id);
+    assert_status(raw_open(0, 0, 0, FILE_OPEN, FILE_OPEN_BY_FILE_ID, number, &h), STATUS_ACCESS_DENIED);
+    assert_status(raw_open(root, 0, 0, FILE_OPEN, FILE_OPEN_BY_FILE_ID, number, &h), STATUS_ACCESS_DENIED);
+    assert_status(raw_open(0, HF_LINUX_OPEN_VOLUME, 0, FILE_OPEN, 0, "", &h), STATUS_ACCESS_DENIED);
+}
+
+static void hostile_names(void **state)
+{
+    (void)state;
+    u64 root, mine, h, readable, writable, file, twice;
+    hf_handle second;
+    somebody();
+    caller.uid = 0;
+    make_directory("X:/later"); // so that his name is the first
+    put("X:/mine/second", "x"); // root has given it a name of his own too
+    own("X:/mine/second", 5, 6, 0644);
+    assert_ok(stack_open("X:/mine/second", 0, 0, 0, &second));
+    assert_ok(hf_link(second, NULL, "X:/later/second", 0));
+    assert_ok(hf_close(second));
+    caller.uid = 5;
+    raw_open_ok(0, "", &root);
+    raw_open_ok(0, "mine", &mine);
+    raw_open_ok(DELETE | FILE_WRITE_DATA, "mine/file", &h);
+    raw_open_ok(FILE_READ_ATTRIBUTES, "readable", &readable);
+    raw_open_ok(FILE_READ_ATTRIBUTES, "writable", &writable);
+    // A directory that he may not write, whatever he opened it with; ways around its name.
+    assert_status(raw_name(HF_LINUX_RENAME, h, root, 0, "planted"), STATUS_ACCESS_DENIED);
+    assert_status(raw_name(HF_LINUX_RENAME, h, root, 1, "readable"), STATUS_ACCESS_DENIED);
+    assert_status(raw_name(HF_LINUX_RENAME, h, root, 0, "closed/inner/planted"), STATUS_OBJECT_NAME_INVALID);
+    assert_status(raw_name(HF_LINUX_LINK, h, root, 0, "closed/inner/planted"), STATUS_OBJECT_NAME_INVALID);
+    assert_status(raw_name(HF_LINUX_LINK, h, root, 0, "planted"), STATUS_ACCESS_DENIED);
+    // What he may not write gets no more names.
+    assert_status(raw_name(HF_LINUX_LINK, readable, mine, 0, "link"), STATUS_ACCESS_DENIED);
+    assert_ok(raw_name(HF_LINUX_LINK, writable, mine, 0, "link"));
+    own("X:/writable", 0, 0, 04666);
+    assert_status(raw_name(HF_LINUX_LINK, writable, mine, 0, "second"), STATUS_ACCESS_DENIED);
+    own("X:/writable", 0, 0, 0666);
+    // His name of root's file makes no link of it under root's name.
+    static const u8 tag[8] = {0x0b, 0, 0, 0x80};
+    raw_open_ok(FILE_WRITE_DATA | DELETE, "mine/link", &file);
+    assert_status(raw_code(file, FSCTL_SET_REPARSE_POINT, tag, sizeof tag), STATUS_ACCESS_DENIED);
+    raw_open_ok(FILE_WRITE_DATA, "mine/second", &twice);
+    assert_status(raw_code(twice, FSCTL_SET_REPARSE_POINT, tag, sizeof tag), STATUS_ACCESS_DENIED);
+    assert_ok(raw_code(h, FSCTL_SET_REPARSE_POINT, tag, sizeof tag));
+    // Deleting asks at the moment it is done.
+    own("X:/mine", 0, 0, 0755);
+    struct hf_linux_call call = {.op = HF_LINUX_SET, .handle = file, .code = FileDispositionInformation};
+    assert_status(message(&call, &(u8){1}, 1, NULL, 0), STATUS_ACCESS_DENIED);
+    assert_status(raw_name(HF_LINUX_RENAME, file, mine, 0, "other"), STATUS_ACCESS_DENIED);
+    // In a sticky directory nothing of others is replaced.
+    own("X:/mine", 0, 0, 01777);
+    own("X:/mine/link", 0, 0, 0666);
+    assert_status(raw_name(HF_LINUX_RENAME, h, mine, 1, "link"), STATUS_ACCESS_DENIED);
+    own("X:/mine/link", 5, 6, 0666); // not even his own, which could become another's meanwhile
+    assert_status(raw_name(HF_LINUX_RENAME, h, mine,
+                           FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS, "link"),
+                  STATUS_ACCESS_DENIED);
+    assert_ok(raw_name(HF_LINUX_RENAME, h, mine, 1, "again"));
+}
+
+static void hostile_devices(void **state)
+{
+    (void)state;
+    u64 h;
+    u8 nfs[24] = {0x14, 0, 0, 0x80, 16, 0, 0, 0, 'B', 'L', 'K', 0, 0, 0, 0, 0, 8},
+       nfs_fifo[16] = {0x14, 0, 0, 0x80, 8, 0, 0, 0, 'F', 'I', 'F', 'O'},
+       ex[32 + 8] = {[32] = 0x25, 0, 0, 0x80};
+    static const u8 chr[8] = {0x25, 0, 0, 0x80}, blk[8] = {0x26, 0, 0, 0x80};
+    somebody();
+    raw_open_ok(FILE_WRITE_DATA, "mine/file", &h);
+    assert_status(raw_code(h, FSCTL_SET_REPARSE_POINT, chr, sizeof chr), STATUS_ACCESS_DENIED);
+    assert_status(raw_code(h, FSCTL_SET_REPARSE_POINT, blk, sizeof blk), STATUS_ACCESS_DENIED);
+    assert_status(raw_code(h, FSCTL_SET_REPARSE_POINT, nfs, sizeof nfs), STATUS_ACCESS_DENIED);
+    assert_status(raw_code(h, FSCTL_SET_REPARSE_POINT_EX, ex, sizeof ex), STATUS_ACCESS_DENIED);
+    assert_ok(raw_code(h, FSCTL_SET_REPARSE_POINT, nfs_fifo, sizeof nfs_fifo));
+    // Not even in two steps.
+    assert_status(raw_code(h, FSCTL_SET_REPARSE_POINT, nfs, sizeof nfs), STATUS_ACCESS_DENIED);
+    caller = (struct call_caller){.uid = 0};
+    assert_ok(raw_code(h, FSCTL_SET_REPARSE_POINT, nfs, sizeof nfs));
+}
+
+// Who may not write a file keeps nobody from it.
+static void hostile_locks(void **state)
+{
+    (void)state;
+    hf_handle other;
+    u64 h;
+    somebody();
+    u8 in[64], out[64];
+    struct hf_linux_open ask = {.access = FILE_READ_DATA, .disposition = FILE_OPEN};
+    struct hf_linux_opened opened;
+    struct hf_linux_call call = {.op = HF_LINUX_OPEN};
+    memcpy(in, &ask, sizeof ask);
+    memcpy(in + sizeof ask, "readable", 8);
+    assert_ok(message(&call, in, sizeof ask + 8, out, sizeof out)); // shared with nobody, he says
+    memcpy(&opened, out, sizeof opened);
+    assert_ok(stack_open("X:/readable", GENERIC_READ | GENERIC_WRITE, 0, 0, &other));
+    call = (struct hf_linux_call){.op = HF_LINUX_LOCK, .handle = opened.handle, .extra = 100};
+    assert_status(message(&call, NULL, 0, NULL, 0), STATUS_ACCESS_DENIED);
+    call.flags = HF_LINUX_EXCLUSIVE;
+    assert_status(message(&call, NULL, 0, NULL, 0), STATUS_ACCESS_DENIED);
+    assert_ok(hf_lock(other, 0, 100, true, false));
+    assert_ok(hf_close(other));
+    raw_open_ok(FILE_READ_DATA, "mine/file", &h);
+    call = (struct hf_linux_call){.op = HF_LINUX_LOCK, .handle = h, .extra = 100};
+    assert_ok(message(&call, NULL, 0, NULL, 0));
+}
+
+static void hostile_writes(void **state)
+{
+    (void)state;
+    u64 h;
+    somebody();
+    raw_open_ok(FILE_WRITE_DATA | FILE_READ_DATA | FILE_WRITE_ATTRIBUTES, "writable", &h);
+    struct hf_linux_call call = {.op = HF_LINUX_WRITE, .handle = h};
+    u64 range[2] = {0, 1}, end = 0;
+    FILE_BASIC_INFORMATION basic = {.LastWriteTime = 1};
+    privileges_dropped = 0;
+    assert_ok(message(&call, "x", 1, NULL, 0));
+    assert_int_equal(privileges_dropped, 1);
+    assert_ok(raw_code(h, FSCTL_SET_ZERO_DATA, range, sizeof range));
+    assert_int_equal(privileges_dropped, 2);
+    call = (struct hf_linux_call){.op = HF_LINUX_SET, .handle = h, .code = FileEndOfFileInformation};
+    assert_ok(message(&call, &end, sizeof end, NULL, 0));
+    assert_int_equal(privileges_dropped, 3);
+    assert_ok(raw_open(0, 0, FILE_WRITE_DATA, FILE_OVERWRITE, 0, "writable", &end));
+    assert_int_equal(privileges_dropped, 4);
+    // Times are the owner's.
+    call = (struct hf_linux_call){.op = HF_LINUX_SET, .handle = h, .code = FileBasicInformation};
+    assert_status(message(&call, &basic, sizeof basic, NULL, 0), STATUS_ACCESS_DENIED);
+    caller.uid = 0;
+    assert_ok(message(&call, &basic, sizeof basic, NULL, 0));
+    assert_int_equal(privileges_dropped, 4);
+}
+
+// A descriptor below the root, as in a bind mount: root is confined there too.
+static void only_a_part_is_seen(void **state)
+{
+    (void)state;
+    u64 h, inside;
+    char number[24];
+    somebody();
+    caller = (struct call_caller){.uid = 0};
+    make_directory("X:/four");
+    put("X:/four/file", "as long as his");
+    u64 file = file_id("X:/four/file", 0), mine = file_id("X:/mine/file", 0);
+    door_node = file_id("X:/mine", 0);
+    assert_status(raw_open(0, 0, 0, FILE_OPEN, 0, "readable", &h), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_true(HF_STATUS_IS_ERROR(raw_open(0, 0, 0, FILE_OPEN, 0, "../readable", &h)));
+    assert_true(HF_STATUS_IS_ERROR(raw_open(0, 0, 0, FILE_OPEN, 0, "/readable", &h)));
+    assert_status(raw_open(0, HF_LINUX_OPEN_VOLUME, 0, FILE_OPEN, 0, "", &h), STATUS_ACCESS_DENIED);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)file);
+    assert_status(raw_open(0, 0, 0, FILE_OPEN, FILE_OPEN_BY_FILE_ID, number, &h), STATUS_ACCESS_DENIED);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)mine);
+    assert_ok(raw_open(0, 0, 0, FILE_OPEN, FILE_OPEN_BY_FILE_ID, number, &h));
+    assert_ok(raw_open(0, HF_LINUX_OPEN_WINDOWS, 0, FILE_OPEN, 0, "file", &h));
+    assert_ok(raw_open(0, 0, 0, FILE_OPEN, 0, "", &inside));
+    assert_ok(raw_open(inside, 0, 0, FILE_CREATE, 0, "new", &h));
+    assert_ok(probe("X:/mine/new", 0));
+    // Links may lead out, and whoever follows them must ask again from the top, which he does not see.
+    door_node = HF_NODE_ROOT;
+    make_link("X:/mine/link", false, IO_REPARSE_TAG_SYMLINK, SYMLINK_FLAG_RELATIVE, "..\\readable");
+    door_node = file_id("X:/mine", 0);
+    assert_status(raw_open(0, 0, 0, FILE_OPEN, 0, "link", &h), STATUS_STOPPED_ON_SYMLINK);
+}
+
+// One user's handles and memory leave room for others.
+static void one_user_does_not_take_all(void **state)
+{
+    (void)state;
+    somebody();
+    struct hf_linux_call head = {.magic = HF_LINUX_MAGIC,
+                                 .version = 1,
+                                 .op = HF_LINUX_STAGE,
+                                 .length = 1,
+                                 .in_length = HF_LINUX_BUFFER_MAX},
+                         answer;
+    u8 bytes[sizeof head + 1] = {0};
+    unsigned room[2] = {0};
+    for (int root = 0; root < 2; root++) {
+        caller = (struct call_caller){.uid = root ? 0 : 5};
+        for (uintptr_t key = 100; key < 120; key++) {
+            memcpy(bytes, &head, sizeof head);
+            assert_int_equal(send_message((void *)key, bytes, sizeof bytes), 0);
+            memcpy(&answer, bytes, sizeof answer);
+            room[root] += answer.status == 0;
+        }
+    }
+    assert_int_equal(room[0], 16);
+    assert_int_equal(room[1], 20);
+    for (uintptr_t key = 100; key < 120; key++)
+        call_forget(door, key);
+    caller = (struct call_caller){.uid = 5};
+    memcpy(bytes, &head, sizeof head);
+    assert_int_equal(send_message((void *)(uintptr_t)100, bytes, sizeof bytes), 0);
+    memcpy(&answer, bytes, sizeof answer);
+    assert_int_equal(answer.status, 0);
+    call_forget(door, 100);
+}
+
+// Owner, mode and group are there from the first moment; streams are for who may write the file.
+static void what_is_created(void **state)
+{
+    (void)state;
+    struct hf_attr attr;
+    mode_t before = umask(027);
+    u64 h;
+    somebody();
+    own("X:/mine", 5, 8, 02775);
+    assert_ok(as_other("Y:/mine/new", GENERIC_WRITE, FILE_CREATE, 0));
+    assert_ok(hf_node_get(door_root, file_id("X:/mine/new", 0), &attr));
+    assert_int_equal(attr.mode, S_IFREG | 0640);
+    assert_int_equal(attr.uid, 5);
+    assert_int_equal(attr.gid, 8);
+    assert_true(attr.attributes & FILE_ATTRIBUTE_ARCHIVE);
+    assert_ok(as_other("Y:\\mine\\dir", 0, FILE_OPEN_IF, FILE_DIRECTORY_FILE));
+    assert_ok(hf_node_get(door_root, file_id("X:/mine/dir", 0), &attr));
+    assert_int_equal(attr.mode, S_IFDIR | 02750);
+    umask(0777);
+    assert_ok(as_other("Y:/mine/none", GENERIC_ALL, FILE_CREATE, 0)); // the first handle is not asked
+    assert_status(as_other("Y:/mine/none", FILE_READ_DATA, FILE_OPEN, 0), STATUS_ACCESS_DENIED);
+    umask(before);
+    assert_ok(as_other("Y:\\mine\\file:stream", GENERIC_WRITE, FILE_CREATE, 0));
+    assert_ok(as_other("Y:\\writable:stream", GENERIC_WRITE, FILE_OPEN_IF, 0));
+    assert_status(as_other("Y:\\readable:stream", FILE_READ_DATA, FILE_CREATE, 0), STATUS_ACCESS_DENIED);
+    assert_status(as_other("Y:\\readable:stream", FILE_READ_DATA, FILE_OPEN, 0),
+                  STATUS_OBJECT_NAME_NOT_FOUND);
+    caller = (struct call_caller){.uid = 5, .gid = 6};
+    assert_ok(raw_open(0, 0, FILE_WRITE_DATA, FILE_OPEN_IF, 0, "mine/other", &h));
+    assert_ok(hf_node_get(door_root, file_id("X:/mine/other", 0), &attr));
+    assert_int_equal(attr.mode, S_IFREG | 0644);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -635,6 +975,14 @@ int main(void)
         CASE(staging_is_bounded),
         CASE(a_descriptor_takes_its_handles_along),
         CASE(rights),
+        CASE(hostile_paths),
+        CASE(hostile_names),
+        CASE(hostile_devices),
+        CASE(hostile_locks),
+        CASE(hostile_writes),
+        CASE(only_a_part_is_seen),
+        CASE(one_user_does_not_take_all),
+        CASE(what_is_created),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
