@@ -228,6 +228,26 @@ HF_API nt_status hf_check(const char *spec, const struct hf_check_options *optio
                           struct hf_check_totals *totals);
 
 // Of all parts of a scrub that was interrupted. bytes grows to total_bytes, which is an estimate before the
+struct hf_identity {
+    uint8_t uuid[16];
+    uint64_t generation;         // counts commits
+    uint64_t size, free;         // bytes; free as of the last commit
+    uint64_t created, committed; // 100 ns since 1601
+    uint32_t serial, version;    // version: of the format
+    uint32_t cluster, sector;    // bytes
+    uint32_t copies;             // of metadata
+    uint32_t superblocks; // copies of the newest superblock that are whole; fewer than copies: damage, or a
+                          // commit at this moment
+    char label[97];
+    char features[159]; // names separated by ',': "case-sensitive", "integrity", "reparse", "posix" (owners,
+                        // modes or extended attributes), "later-writer" (can only be read by this version)
+                        // and the names of hf_format_options.options
+};
+// What volume is in a back end ("file:/path", "dev:/dev/...")? Only reads, takes no lock, so it works on one
+// that is in use. UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.
+// VOLUME_NOT_UPGRADED: of a later version.
+HF_API nt_status hf_identify(const char *spec, struct hf_identity *out);
+
 // end.
 struct hf_scrub_totals {
     uint64_t bytes, total_bytes, pages, data_bytes, repaired, lost;

@@ -54,6 +54,7 @@ enum blk_command {
 enum blk_flags {
     BLK_READONLY = 1,  // open for reading only; shared with other readers
     BLK_REMOVABLE = 2, // the medium can change or vanish under us
+    BLK_UNLOCKED = 4,  // with READONLY: only look, also at what somebody uses
 };
 
 struct blk {

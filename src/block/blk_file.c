@@ -75,7 +75,8 @@ static int open_medium(struct blk *b)
     struct stat st;
     u64 size = 0;
     int error = fstat(fd, &st) == 0 ? f->probe(fd, &st, &size, &b->sector) : errno;
-    if (error == 0 && flock(fd, (readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
+    bool locked = !readonly || !blk_has(b, BLK_UNLOCKED);
+    if (error == 0 && locked && flock(fd, (readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
         error = errno;
     if (error != 0) {
         close(fd);

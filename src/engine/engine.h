@@ -84,6 +84,18 @@ nt_status store_format(struct blk *b, const struct store_format_options *options
 // What medium is this? UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.
 nt_status store_identify(struct blk *b, struct store_identity *identity);
 
+// What the newest superblock says of a volume that somebody else may be writing to, for reports only. The
+// statuses of store_identify, and VOLUME_NOT_UPGRADED.
+struct store_facts {
+    struct store_info info; // free_clusters: all that are free
+    u32 version;
+    u64 committed;     // time
+    u8 superblocks;    // whole copies of the newest one
+    bool posix;        // FEATURE_POSIX
+    bool later_writer; // has features that writers must know and this version does not
+};
+nt_status store_look(struct blk *b, struct store_facts *facts);
+
 enum store_flags {
     STORE_READONLY = 1,
     STORE_SCRUB = 2, // leave damaged copies of metadata for store_scrub to find, repair and report

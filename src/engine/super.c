@@ -102,6 +102,36 @@ nt_status super_read(struct blk *b, struct raw_super *super)
     return STATUS_SUCCESS;
 }
 
+nt_status store_look(struct blk *b, struct store_facts *facts)
+{
+    struct raw_super super, there;
+    memset(facts, 0, sizeof *facts);
+    TRY(super_read(b, &super));
+    u32 slot = (u32)(from_le64(super.generation) % 2), cluster = from_le32(super.cluster_size);
+    struct store_info *info = &facts->info;
+    memcpy(info->identity.uuid, super.uuid, sizeof info->identity.uuid);
+    memcpy(info->label, super.label, super.label_length);
+    info->identity.serial = from_le32(super.serial);
+    info->identity.generation = from_le64(super.generation);
+    info->identity.size = from_le64(super.units) * from_le32(super.unit_size);
+    info->options = from_le64(super.options);
+    info->cluster = cluster;
+    info->sector = b->sector;
+    info->copies = super.copies;
+    info->created = from_le64(super.created);
+    info->total_clusters = info->identity.size / cluster;
+    info->free_clusters = from_le64(super.free) * from_le32(super.unit_size) / cluster;
+    facts->version = from_le32(super.version);
+    facts->posix = from_le64(super.ro_compat) & FEATURE_POSIX;
+    facts->later_writer = from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN;
+    facts->committed = from_le64(super.committed);
+    for (u32 copy = 0; copy < super.copies; copy++) {
+        nt_status status = blk_pread(b, &there, sizeof there, super_place(&super, slot, copy), NULL);
+        facts->superblocks += status == STATUS_SUCCESS && memcmp(&there, &super, sizeof there) == 0;
+    }
+    return STATUS_SUCCESS;
+}
+
 nt_status super_write(struct blk *b, struct raw_super *super)
 {
     u32 slot = (u32)(from_le64(super->generation) % 2);

@@ -169,6 +169,58 @@ nt_status hf_check(const char *text, const struct hf_check_options *options, str
     return status;
 }
 
+// --- identify ------------------------------------------------------------------------------------
+
+// Room for all names that there are.
+static void feature_add(struct hf_identity *out, bool has, const char *name)
+{
+    size_t used = strlen(out->features);
+    if (has)
+        snprintf(out->features + used, sizeof out->features - used, "%s%s", used ? "," : "", name);
+}
+
+static void features_out(const struct store_facts *facts, struct hf_identity *out)
+{
+    u64 options = facts->info.options;
+    feature_add(out, options & OPTION_CASE_SENSITIVE, "case-sensitive");
+    feature_add(out, !(options & OPTION_NO_INTEGRITY), "integrity");
+    feature_add(out, !(options & OPTION_NO_REPARSE), "reparse");
+    feature_add(out, facts->posix, "posix");
+    feature_add(out, facts->later_writer, "later-writer");
+    for (size_t i = 0; i < ARRAY_LEN(option_names); i++)
+        feature_add(out, options & option_names[i].option, option_names[i].name);
+}
+
+nt_status hf_identify(const char *text, struct hf_identity *out)
+{
+    struct store_facts facts;
+    struct spec spec;
+    struct blk *blk;
+    *out = (struct hf_identity){0};
+    status_clear_text();
+    TRY(spec_parse(text, &spec));
+    TRY(blk_open(spec.backend, BLK_READONLY | BLK_UNLOCKED, &blk));
+    nt_status status = store_look(blk, &facts);
+    blk_close(blk);
+    TRY(status);
+    const struct store_info *info = &facts.info;
+    *out = (struct hf_identity){.generation = info->identity.generation,
+                                .size = info->identity.size,
+                                .free = info->free_clusters * info->cluster,
+                                .created = info->created,
+                                .committed = facts.committed,
+                                .serial = info->identity.serial,
+                                .version = facts.version,
+                                .cluster = info->cluster,
+                                .sector = info->sector,
+                                .copies = info->copies,
+                                .superblocks = facts.superblocks};
+    memcpy(out->uuid, info->identity.uuid, sizeof out->uuid);
+    memcpy(out->label, info->label, sizeof out->label);
+    features_out(&facts, out);
+    return STATUS_SUCCESS;
+}
+
 // --- scrub ---------------------------------------------------------------------------------------
 
 _Static_assert(sizeof(struct scrub_position) <= sizeof(struct hf_scrub_position), "room for a position");

@@ -119,6 +119,8 @@ static const struct command commands[] = {
      false},
     {"events", "DIRECTORY|VOL...", "list what a mounted volume found damaged", json_options, command_events,
      1, -1, false},
+    {"probe", "FILE|DEVICE...", "say what volume it is and where it is mounted", json_options, command_probe,
+     1, -1, false},
     {"corrupt", "VOL:/FILE", "flip a byte of the image under a file or page, for tests", corrupt_options,
      command_corrupt, 1, 1, false},
     {"run", "PROGRAM [ARG]...", "run a program that finds these devices", run_options, command_run, 1, -1,

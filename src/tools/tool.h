@@ -12,6 +12,7 @@
 #include <holdfast/holdfast.h>
 
 enum exit_code { RESULT_OK = 0, RESULT_FAILED = 1, RESULT_USAGE = 2, RESULT_CORRUPT = 3 };
+enum { RESULT_FOREIGN = 2 };  // of probe, as blkid has it
 enum { COPY_SIZE = 1 << 20 }; // bytes of one read or write of file data
 
 // --- holdfast.c: commands and their words --------------------------------------------------------
@@ -202,6 +203,7 @@ int mount_helper_words(bool ends, int count, char **words, char **out);
 
 command_fn command_format, command_check, command_corrupt, command_run; // image.c
 command_fn command_scrub;                                               // scrub.c
+command_fn command_probe;                                               // probe.c
 command_fn command_events;                                              // events.c
 command_fn command_ls, command_tree, command_cat, command_rm, command_mv, command_mkdir, command_stat,
     command_df;

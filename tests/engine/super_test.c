@@ -130,6 +130,43 @@ static void one_good_copy_is_enough(void **state)
     }
 }
 
+static void a_look_tells_what_is_there_and_writes_nothing(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct store_facts facts;
+    struct store_info info;
+    u64 newest = make(&v);
+    u32 slot = (u32)(newest % 2);
+    assert_ok(store_look(v.blk, &facts));
+    assert_int_equal(facts.info.identity.generation, newest);
+    assert_int_equal(facts.superblocks, 2);
+    assert_false(facts.later_writer || facts.posix);
+    damage(&v, slot, 0);
+    assert_ok(store_look(v.blk, &facts));
+    assert_int_equal(facts.superblocks, 1);
+    assert_ok(store_look(v.blk, &facts));
+    assert_int_equal(facts.superblocks, 1);
+    assert_int_equal(facts.info.identity.generation, newest);
+    struct raw_super other = get(&v, slot, 1);
+    other.ro_compat = to_le64(FEATURE_POSIX | 1ull << 40);
+    put_sealed(&v, slot, &other);
+    assert_ok(store_look(v.blk, &facts));
+    assert_true(facts.later_writer && facts.posix);
+    assert_ok(store_open(v.blk, 0, 0, &v.store));
+    store_get_info(v.store, &info);
+    assert_memory_equal(&info.identity.uuid, &facts.info.identity.uuid, 16);
+    assert_string_equal(info.label, facts.info.label);
+    assert_int_equal(info.total_clusters, facts.info.total_clusters);
+    assert_true(info.free_clusters <= facts.info.free_clusters);
+    assert_ok(store_close(v.store));
+    for (u32 place = 0; place < 4; place++)
+        damage(&v, place & 1, place >> 1);
+    assert_status(store_look(v.blk, &facts), STATUS_DISK_CORRUPT_ERROR);
+    assert_int_equal(facts.version, 0);
+    blk_close(v.blk);
+}
+
 static void unreadable_superblocks_are_like_damaged_ones(void **state)
 {
     (void)state;
@@ -294,9 +331,12 @@ static void try_volume(struct volume *v)
 {
     struct check_totals totals;
     struct check_options options = {.data = true};
+    struct store_facts facts;
     struct store_info info;
     struct store *s;
     struct txn *t;
+    if (store_look(v->blk, &facts) == STATUS_SUCCESS)
+        assert_true(strlen(facts.info.label) <= STORE_LABEL_BYTES);
     if (store_open(v->blk, 0, MIB, &s) != STATUS_SUCCESS)
         return;
     store_get_info(s, &info);
@@ -345,6 +385,7 @@ int main(void)
         cmocka_unit_test(commits_use_the_slots_in_turn),
         cmocka_unit_test(a_torn_superblock_falls_back_to_the_last_commit),
         cmocka_unit_test(one_good_copy_is_enough),
+        cmocka_unit_test(a_look_tells_what_is_there_and_writes_nothing),
         cmocka_unit_test(unreadable_superblocks_are_like_damaged_ones),
         cmocka_unit_test(a_superblock_at_the_wrong_place_does_not_count),
         cmocka_unit_test(a_volume_larger_than_its_device_is_refused),

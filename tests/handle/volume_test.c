@@ -43,6 +43,33 @@ static void format_an_attached_device(void **state)
     assert_ok(hf_detach("Y:"));
 }
 
+static void identify_what_is_in_use(void **state)
+{
+    (void)state;
+    struct hf_identity one, two;
+    assert_ok(hf_identify(stack_spec, &one)); // attached
+    assert_int_equal(one.version, 1);
+    assert_int_equal(one.cluster, 4096);
+    assert_int_equal(one.copies, 2);
+    assert_int_equal(one.superblocks, 2);
+    assert_true(one.free < one.size && one.size <= IMAGE_SIZE && one.created <= one.committed);
+    assert_non_null(strstr(one.features, "integrity"));
+    put("X:\\identified", "a");
+    hf_handle h;
+    assert_ok(stack_open("X:\\identified", FILE_WRITE_DATA | DELETE, 0, 0, &h));
+    assert_ok(hf_flush(h));
+    assert_ok(hf_delete(h));
+    assert_ok(hf_close(h));
+    assert_ok(hf_identify(stack_spec, &two));
+    assert_memory_equal(one.uuid, two.uuid, 16);
+    assert_true(two.generation > one.generation);
+    assert_status(hf_identify("ram:16777216", &two), STATUS_UNRECOGNIZED_VOLUME);
+    assert_int_equal(two.version, 0);
+    assert_status(hf_identify("file:/no/such/image", &two), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_true(HF_STATUS_IS_ERROR(hf_identify("file:/tmp", &two)));
+    assert_status(hf_identify(NULL, &two), STATUS_INVALID_PARAMETER);
+}
+
 static void count_finding(void *context, const struct hf_finding *finding)
 {
     assert_non_null(finding->kind);
@@ -152,9 +179,13 @@ static void texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(format_rules),    cmocka_unit_test(format_an_attached_device),
-        cmocka_unit_test(check_counts),    cmocka_unit_test(check_of_what_is_no_volume),
-        cmocka_unit_test(scrub_and_go_on), cmocka_unit_test(texts),
+        cmocka_unit_test(format_rules),
+        cmocka_unit_test(format_an_attached_device),
+        cmocka_unit_test(identify_what_is_in_use),
+        cmocka_unit_test(check_counts),
+        cmocka_unit_test(check_of_what_is_no_volume),
+        cmocka_unit_test(scrub_and_go_on),
+        cmocka_unit_test(texts),
     };
     return cmocka_run_group_tests_name("volume", tests, stack_setup, stack_teardown);
 }
