@@ -184,7 +184,7 @@ static void mount_init(void *mount, struct fuse_conn_info *connection)
     (void)mount;
     const unsigned int wanted = FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK |
                                 FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_CACHE_SYMLINKS |
-                                FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS;
+                                FUSE_CAP_EXPLICIT_INVAL_DATA;
     // Data goes to and from memory, where it is checked; privileges are agreed upon in mount_raw.c; only we
     // change anything.
     const unsigned int unwanted = FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
