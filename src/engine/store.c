@@ -450,8 +450,12 @@ static nt_status flush_data(struct store *s)
     if (!atomic_exchange(&s->unflushed, false))
         return STATUS_SUCCESS;
     nt_status status = blk_flush(s->blk, NULL);
-    if (status != STATUS_SUCCESS)
-        atomic_store(&s->unflushed, true);
+    if (status == STATUS_SUCCESS)
+        return status;
+    atomic_store(&s->unflushed, true);
+    // What the device lost is not written again, so no later flush may promise it.
+    if (!may_come_back(status))
+        store_fail(s, status);
     return status;
 }
 
