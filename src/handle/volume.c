@@ -3,6 +3,8 @@
 // side and theirs on the other.
 #include "handle/handle.h"
 
+#include <stdio.h>
+
 #include "base/text.h"
 #include "engine/engine.h"
 
