@@ -19,6 +19,15 @@
 
 #include "tools/mount_call.h"
 
+// Tasks, one after the other on a thread of their own.
+struct mount_queue {
+    struct mount *mount;
+    pthread_mutex_t lock;
+    sem_t ready;
+    struct mount_task *first, **last;
+    pthread_t thread;
+};
+
 struct mount_options {
     bool readonly, foreground, removable, sloppy, verbose;
     bool allow_other, no_allow_other;
@@ -46,11 +55,7 @@ struct mount {
     pthread_mutex_t files_lock;
     struct mount_file *files; // all open ones
 
-    pthread_mutex_t tasks_lock; // mount_notify.c
-    sem_t tasks_ready;
-    struct mount_task *first_task, **last_task;
-    bool tasks_end;
-    pthread_t notifier;
+    struct mount_queue tellings, seeks; // mount_notify.c
 };
 
 // fi->fh of an open file or directory.
@@ -198,7 +203,7 @@ struct mount_inherited {
 nt_status mount_acl_inherit(struct mount *m, uint64_t parent, mode_t umask, struct hf_node_new *what,
                             struct mount_inherited *out); // mount_xattr.c
 
-// --- mount_notify.c: what the kernel must hear, on a thread that may wait for it ------------------
+// --- mount_notify.c: what the kernel must hear, on threads that may wait for it --------------------
 
 struct mount_task {
     struct mount_task *next;
@@ -206,12 +211,16 @@ struct mount_task {
 };
 bool mount_notify_start(struct mount *m);
 void mount_notify_end(struct mount *m);
-void mount_task_add(struct mount *m, struct mount_task *task);
-// The node's attributes, and data too, changed behind the kernel's back. Only on the notifier's thread.
+void mount_task_add(struct mount_queue *queue, struct mount_task *task);
+// The node's attributes changed behind the kernel's back. data: its data too; only on a queue's thread.
 void mount_tell_node(struct mount *m, uint64_t node, bool data);
 void mount_tell_name(struct mount *m, uint64_t parent, const char *name);
-// Every name of the node that its path shows: for changes of its type.
-void mount_tell_path(struct mount *m, uint64_t node);
+// What the node is changed: a file became a link, say. From any thread.
+void mount_tell_type(struct mount *m, uint64_t node);
+// Telling the kernel of names waits for directories that somebody has locked, telling of data until that was
+// written back. Whose request holds a lock of the kernel's (all but ioctls do) must not wait in line behind
+// tellings of names: whoever has the directory locked may wait for that lock. So m->tellings is for what
+// nobody waits for, and for answers to ioctls, m->seeks for what concerns only data.
 // For call_options.changed: told before the ioctl's answer, which mount_ioctl sends through mount_task_add.
 void mount_note_change(void *mount, const struct call_change *change);
 unsigned int mount_changes_noted(void); // on this thread since the last call
@@ -221,6 +230,7 @@ unsigned int mount_changes_noted(void); // on this thread since the last call
 // Of the request that this thread works on.
 struct raw_request {
     uint32_t opcode;      // as the kernel gave it
+// Only on the thread of m->tellings.
     bool kill_privileges; // the write, truncation or open drops set-user-id and set-group-id
     bool acl_kills_sgid;
     uint32_t statx_mask; // not 0: a statx, shown to libfuse as a getattr
@@ -236,3 +246,6 @@ int mount_end(const char *directory, bool lazy); // unmounts; -1 and errno
 bool mount_live(struct mount *m, void (*ready)(void *context), void *context);
 
 #endif
+// The kernel looks every name up again when it is used next. Waits for nothing; older kernels than 6.16 do
+// not know it.
+void raw_names_expire(struct fuse_session *session);

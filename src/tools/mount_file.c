@@ -347,7 +347,7 @@ static void ioctl_serve(fuse_req_t req, struct mount_file *file, unsigned int co
     m->changed = true;
     // The kernel hears of changes before the caller hears that they were made.
     if (mount_changes_noted())
-        mount_task_add(m, &answer->task);
+        mount_task_add(&m->tellings, &answer->task);
     else
         answer_send(m, &answer->task);
 }
@@ -397,5 +397,5 @@ void mount_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *arg
                                   .in_size = in_size,
                                   .out_size = out_size};
     memcpy(later->in, in, in_size);
-    mount_task_add(m, &later->task);
+    mount_task_add(&m->tellings, &later->task);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel must hear because it believes what it was told: changes that came through an ioctl or a
 // reparse attribute instead of its own requests. Telling waits for locks and for data to be written back,
-// which the mount's threads serve, so it happens on a thread of its own; answers that must come after it are
-// queued behind it.
+// which the mount's threads serve, so it happens on threads of its own; answers to ioctls, whose callers hold
+// no lock, are queued behind it.
 #include "tools/mount.h"
 
 #include <signal.h>
@@ -11,64 +11,86 @@
 
 static _Thread_local unsigned int noted;
 
-// --- the queue -----------------------------------------------------------------------------------
+// --- the queues ----------------------------------------------------------------------------------
 
-void mount_task_add(struct mount *m, struct mount_task *task)
+void mount_task_add(struct mount_queue *queue, struct mount_task *task)
 {
     task->next = NULL;
-    pthread_mutex_lock(&m->tasks_lock);
-    *m->last_task = task;
-    m->last_task = &task->next;
-    pthread_mutex_unlock(&m->tasks_lock);
-    sem_post(&m->tasks_ready);
+    pthread_mutex_lock(&queue->lock);
+    *queue->last = task;
+    queue->last = &task->next;
+    pthread_mutex_unlock(&queue->lock);
+    sem_post(&queue->ready);
 }
 
-static struct mount_task *task_take(struct mount *m)
+static struct mount_task *task_take(struct mount_queue *queue)
 {
-    while (sem_wait(&m->tasks_ready) != 0)
+    while (sem_wait(&queue->ready) != 0)
         continue;
-    pthread_mutex_lock(&m->tasks_lock);
-    struct mount_task *task = m->first_task;
+    pthread_mutex_lock(&queue->lock);
+    struct mount_task *task = queue->first;
     if (task) {
-        m->first_task = task->next;
-        if (!m->first_task)
-            m->last_task = &m->first_task;
+        queue->first = task->next;
+        if (!queue->first)
+            queue->last = &queue->first;
     }
-    pthread_mutex_unlock(&m->tasks_lock);
+    pthread_mutex_unlock(&queue->lock);
     return task;
 }
 
-static void *notifier(void *mount)
+static void *queue_run(void *context)
 {
-    struct mount *m = mount;
+    struct mount_queue *queue = context;
     struct mount_task *task;
-    while ((task = task_take(m)) != NULL)
-        task->run(m, task);
+    while ((task = task_take(queue)) != NULL)
+        task->run(queue->mount, task);
     return NULL;
+}
+
+static bool queue_start(struct mount *m, struct mount_queue *queue)
+{
+    queue->mount = m;
+    queue->first = NULL;
+    queue->last = &queue->first;
+    if (pthread_mutex_init(&queue->lock, NULL) != 0)
+        return false;
+    if (sem_init(&queue->ready, 0, 0) == 0) {
+        if (pthread_create(&queue->thread, NULL, queue_run, queue) == 0)
+            return true;
+        sem_destroy(&queue->ready);
+    }
+    pthread_mutex_destroy(&queue->lock);
+    return false;
+}
+
+// Nobody adds tasks any more; what is queued is done first.
+static void queue_end(struct mount_queue *queue)
+{
+    sem_post(&queue->ready);
+    pthread_join(queue->thread, NULL);
+    sem_destroy(&queue->ready);
+    pthread_mutex_destroy(&queue->lock);
 }
 
 bool mount_notify_start(struct mount *m)
 {
     sigset_t all, before;
-    m->first_task = NULL;
-    m->last_task = &m->first_task;
-    if (pthread_mutex_init(&m->tasks_lock, NULL) != 0 || sem_init(&m->tasks_ready, 0, 0) != 0)
-        return false;
     // Signals are for the thread that mount_life.c has for them; one that came here would kill the daemon.
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool good = pthread_create(&m->notifier, NULL, notifier, m) == 0;
+    bool good = queue_start(m, &m->tellings);
+    if (good && !queue_start(m, &m->seeks)) {
+        queue_end(&m->tellings);
+        good = false;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return good;
 }
 
-// Nobody adds tasks any more; what is queued is done first.
 void mount_notify_end(struct mount *m)
 {
-    sem_post(&m->tasks_ready);
-    pthread_join(m->notifier, NULL);
-    sem_destroy(&m->tasks_ready);
-    pthread_mutex_destroy(&m->tasks_lock);
+    queue_end(&m->tellings);
+    queue_end(&m->seeks);
 }
 
 // --- telling -------------------------------------------------------------------------------------
@@ -86,29 +108,38 @@ void mount_tell_name(struct mount *m, uint64_t parent, const char *name)
     (void)fuse_lowlevel_notify_inval_inode(m->session, ino_of(parent), 0, 0);
 }
 
-void mount_tell_path(struct mount *m, uint64_t node)
+// The directory and name that the node's path shows; to be freed. NULL: it has none, or is the root.
+static char *place_find(struct mount *m, uint64_t node, uint64_t *parent)
 {
     enum { PATH_SIZE = 65536 };
-    char *path = malloc(PATH_SIZE);
-    uint64_t parent = HF_NODE_ROOT;
+    char *path = malloc(PATH_SIZE), *slash;
     struct hf_attr attr;
-    if (!path || hf_node_path(m->root, node, path, PATH_SIZE) != STATUS_SUCCESS) {
-        free(path);
-        return;
-    }
-    char *name = path, *slash;
-    while (*name == '/')
+    *parent = HF_NODE_ROOT;
+    nt_status status = path ? hf_node_path(m->root, node, path, PATH_SIZE) : STATUS_NO_MEMORY;
+    char *name = path;
+    while (status == STATUS_SUCCESS && *name == '/')
         name++;
-    while ((slash = strchr(name, '/')) != NULL) {
+    while (status == STATUS_SUCCESS && (slash = strchr(name, '/')) != NULL) {
         *slash = 0;
-        if (hf_node_find(m->root, parent, name, &attr) != STATUS_SUCCESS)
-            break;
-        parent = attr.id;
+        status = hf_node_find(m->root, *parent, name, &attr);
+        *parent = attr.id;
         name = slash + 1;
     }
-    if (!slash && *name)
+    if (status != STATUS_SUCCESS || !*name) {
+        free(path);
+        return NULL;
+    }
+    memmove(path, name, strlen(name) + 1);
+    return path;
+}
+
+static void tell_path(struct mount *m, uint64_t node)
+{
+    uint64_t parent;
+    char *name = place_find(m, node, &parent);
+    if (name)
         mount_tell_name(m, parent, name);
-    free(path);
+    free(name);
 }
 
 // In its writeback cache the kernel knows sizes best, except that data which it is given makes a file longer.
@@ -123,7 +154,7 @@ static void tell_data(struct mount *m, uint64_t node)
     mount_tell_node(m, node, true);
     if (hf_node_get(m->root, node, &attr) != STATUS_SUCCESS || !S_ISREG(attr.mode & S_IFMT))
         return;
-    mount_tell_path(m, node);
+    tell_path(m, node);
     if (attr.size == 0 || hf_node_open(m->root, node, FILE_READ_DATA, &handle) != STATUS_SUCCESS)
         return;
     uint64_t start = (attr.size - 1) / PAGE * PAGE;
@@ -133,6 +164,36 @@ static void tell_data(struct mount *m, uint64_t node)
         (void)fuse_lowlevel_notify_store(m->session, ino_of(node), (off_t)start, &data, 0);
     }
     (void)hf_close(handle);
+}
+
+struct type_change {
+    struct mount_task task;
+    uint64_t node;
+};
+
+static void type_tell(struct mount *m, struct mount_task *task)
+{
+    struct type_change *change = (struct type_change *)task;
+    tell_path(m, change->node);
+    mount_tell_node(m, change->node, true);
+    free(change);
+}
+
+// The caller may use the name as soon as it is answered; where the kernel is too old to let names expire, it
+// may for a moment see what was there before.
+void mount_tell_type(struct mount *m, uint64_t node)
+{
+    uint64_t parent;
+    struct type_change *change = malloc(sizeof *change);
+    char *name = place_find(m, node, &parent);
+    raw_names_expire(m->session);
+    if (name) // a listing has nothing to write back, so this does not wait
+        mount_tell_node(m, parent, true);
+    free(name);
+    if (!change)
+        return;
+    *change = (struct type_change){.task.run = type_tell, .node = node};
+    mount_task_add(&m->tellings, &change->task);
 }
 
 // --- changes that ioctls made --------------------------------------------------------------------
@@ -170,7 +231,7 @@ void mount_note_change(void *mount, const struct call_change *what)
                               .named = what->name != NULL};
     memcpy(change->name, name, strlen(name) + 1);
     noted++;
-    mount_task_add(m, &change->task);
+    mount_task_add(&m->tellings, &change->task);
 }
 
 unsigned int mount_changes_noted(void)

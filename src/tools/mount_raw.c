@@ -14,7 +14,7 @@
 #include <linux/fuse.h>
 
 // Newer than the header of Debian 12.
-enum { OPCODE_STATX = 52 };
+enum { OPCODE_STATX = 52, NOTIFY_INC_EPOCH = 8 };
 struct raw_statx_in {
     uint32_t getattr_flags, reserved;
     uint64_t fh;
@@ -174,6 +174,12 @@ void raw_reply_statx(fuse_req_t req, const struct hf_attr *attr, const struct st
                  .rdev_minor = minor(st->st_rdev)},
     };
     fuse_reply_buf(req, (const char *)&out, sizeof out);
+}
+
+void raw_names_expire(struct fuse_session *session)
+{
+    struct fuse_out_header out = {.len = sizeof out, .error = NOTIFY_INC_EPOCH};
+    (void)!write(fuse_session_fd(session), &out, sizeof out);
 }
 
 bool raw_attach(struct fuse_session *session)

@@ -181,7 +181,7 @@ void mount_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struc
     }
     *later = (struct seek_task){
         .task.run = seek_later, .req = req, .file = file, .offset = (uint64_t)offset, .whence = whence};
-    mount_task_add(m, &later->task);
+    mount_task_add(&m->seeks, &later->task);
 }
 
 // --- copy_file_range -----------------------------------------------------------------------------

@@ -278,34 +278,16 @@ static int special_remove(fuse_req_t req, uint64_t node, const struct special *s
 
 // --- the requests --------------------------------------------------------------------------------
 
-// The answer to a change that may have made another type of the node, so that the kernel must look it up
-// again.
-struct changed_type {
-    struct mount_task task;
-    fuse_req_t req;
-    uint64_t node;
-};
-
-static void changed_type_tell(struct mount *m, struct mount_task *task)
-{
-    struct changed_type *changed = (struct changed_type *)task;
-    mount_tell_path(m, changed->node);
-    mount_tell_node(m, changed->node, true);
-    fuse_reply_err(changed->req, 0);
-    free(changed);
-}
-
+// The caller has the node locked: it is answered at once, never after somebody who waits for other locks.
 static void reply_changed(fuse_req_t req, fuse_ino_t ino, const struct special *special, int error)
 {
     struct mount *m = mount_of(req);
     m->changed = true;
-    struct changed_type *changed = error || !special ? NULL : malloc(sizeof *changed);
-    if (!changed) {
-        fuse_reply_err(req, error);
-        return;
-    }
-    *changed = (struct changed_type){.task.run = changed_type_tell, .req = req, .node = node_of(ino)};
-    mount_task_add(m, &changed->task);
+    if (!error && special->kind == SPECIAL_REPARSE)
+        mount_tell_type(m, node_of(ino));
+    else if (!error)
+        mount_tell_node(m, node_of(ino), false);
+    fuse_reply_err(req, error);
 }
 
 static bool is_kept(const char *name)

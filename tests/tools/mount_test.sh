@@ -193,6 +193,62 @@ case_damage_is_logged_once() {
     equal "$(cat log)" "holdfast: $PWD/vol.hf: event 133: file data damaged: /dir/file: offset 65536, length 16384"
 }
 
+# Whoever sets a reparse point has the file locked, and whoever removes it the directory.
+case_types_that_change_hold_nobody_up() {
+    need_mount
+    expect 0 mount vol.hf m
+    mkdir m/p
+    for path in m/p m/p/c m/p m/p/c; do
+        timeout 60 python3 - "$path" <<'EOF' &
+import os, sys
+path = sys.argv[1]
+if path.endswith('c'):
+    for _ in range(500):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR))
+        try:
+            os.setxattr(path, 'system.ntfs_attrib', b'\x20\0\0\0')
+            fd = os.open(path, os.O_RDWR)
+            os.lseek(fd, 0, os.SEEK_HOLE)
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in (6, 116):  # ENXIO, ESTALE: the other one unlinked it
+                raise
+else:
+    for _ in range(500):
+        os.setxattr(path, 'system.ntfs_attrib', b'\x10\0\0\0')
+EOF
+        pids="$pids $!"
+    done
+    for pid in $pids; do
+        wait "$pid"
+    done
+    expect 0 umount m
+}
+
+case_a_type_that_changed_is_seen_at_once() {
+    need_mount
+    expect 0 mount vol.hf m
+    timeout 60 python3 - m <<'EOF'
+import os, struct, sys
+target = 'target'.encode('utf-16-le')
+data = struct.pack('<HHHHI', 0, len(target), len(target), len(target), 1) + target * 2
+link = struct.pack('<IHH', 0xA000000C, len(data), 0) + data
+os.chdir(sys.argv[1])
+for i in range(100):
+    open(f'f{i}', 'w').close()
+    os.mkdir(f'd{i}')
+    os.listdir('.')
+    for name in (f'f{i}', f'd{i}'):
+        assert not os.path.islink(name)
+        os.setxattr(name, 'system.ntfs_reparse_data', link)
+        assert os.readlink(name) == 'target'
+        assert [e.is_symlink() for e in os.scandir('.') if e.name == name] == [True]
+EOF
+    expect 0 umount m
+}
+
 case_a_name_that_the_options_must_quote() {
     need_mount
     # shellcheck disable=SC1003 # a backslash in a name
