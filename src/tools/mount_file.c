@@ -121,7 +121,7 @@ void mount_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
         mount_create_node(req, parent, name, &(struct hf_node_new){.mode = (mode & 07777) | S_IFREG}, &attr);
     // Somebody else created it since the kernel looked: only O_EXCL minds.
     if (status == STATUS_OBJECT_NAME_COLLISION && !(fi->flags & O_EXCL))
-        status = hf_node_find(m->root, node_of(parent), name, &attr);
+        status = STATUS_FILE_INVALID;
     if (status == STATUS_SUCCESS)
         status = open_node(m, attr.id, fi->flags, &file);
     if (status != STATUS_SUCCESS) {
@@ -261,7 +261,8 @@ void mount_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, 
         if (status == STATUS_SUCCESS && part == 0)
             break;
     }
-    if (done > 0)
+    // What the kernel writes from its cache it takes for written, however little was: only an error is told.
+    if (done == size || (done > 0 && !fi->writepage))
         fuse_reply_write(req, done);
     else
         reply_status(req, status == STATUS_SUCCESS && size ? STATUS_DISK_FULL : status);

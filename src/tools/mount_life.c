@@ -265,6 +265,8 @@ bool mount_live(struct mount *m, void (*ready)(void *context), void *context)
         pthread_join(thread, NULL);
         (void)hf_listen(m->root, NULL, NULL);
         events_record(&life);
+    } else {
+        fuse_session_unmount(m->session);
     }
     close(life.signals);
     close(life.events);
