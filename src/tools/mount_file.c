@@ -119,7 +119,8 @@ void mount_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
     struct mount_file *file;
     nt_status status =
         mount_create_node(req, parent, name, &(struct hf_node_new){.mode = (mode & 07777) | S_IFREG}, &attr);
-    // Somebody else created it since the kernel looked: only O_EXCL minds.
+    // Somebody else created it since the kernel looked. Only the kernel knows whether the caller may open it:
+    // told that what it knows is stale it looks again.
     if (status == STATUS_OBJECT_NAME_COLLISION && !(fi->flags & O_EXCL))
         status = STATUS_FILE_INVALID;
     if (status == STATUS_SUCCESS)
@@ -265,7 +266,7 @@ void mount_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, 
     if (done == size || (done > 0 && !fi->writepage))
         fuse_reply_write(req, done);
     else
-        reply_status(req, status == STATUS_SUCCESS && size ? STATUS_DISK_FULL : status);
+        reply_status(req, status == STATUS_SUCCESS ? STATUS_DISK_FULL : status);
 }
 
 // --- control codes -------------------------------------------------------------------------------
