@@ -107,10 +107,12 @@ static void check_supers(struct checker *c)
 {
     struct store *s = c->s;
     struct raw_super super;
+    bool unsettled = atomic_load(&s->readonly);
     for (u32 copy = 0; copy < s->copies; copy++) {
         u64 at = (s->durable % 2) * SUPER_SPACING + copy * s->mirror_gap;
         bool good = blk_pread(s->blk, &super, sizeof super, at, NULL) == STATUS_SUCCESS &&
-                    super_check(&super) && from_le64(super.generation) == s->durable;
+                    ((super_check(&super) && from_le64(super.generation) == s->durable) ||
+                     (unsettled && super_is_before(&super, s->durable, s->uuid)));
         if (!good)
             report(c, (struct check_finding){.kind = CHECK_SUPER,
                                              .repairable = true,

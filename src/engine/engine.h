@@ -90,7 +90,7 @@ struct store_facts {
     struct store_info info; // free_clusters: all that are free
     u32 version;
     u64 committed;     // time
-    u8 superblocks;    // whole copies of the newest one
+    u8 superblocks;    // copies of the newest one that are not damaged
     bool posix;        // FEATURE_POSIX
     bool later_writer; // has features that writers must know and this version does not
 };

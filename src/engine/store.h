@@ -350,6 +350,9 @@ nt_status super_settle(struct store *s, struct raw_super *super);
 u64 super_mirror_gap(u64 size); // of a volume that is being formatted
 nt_status super_erase(struct blk *b, u64 mirror_gap);
 bool super_check(const struct raw_super *super); // hostile bytes in, yes or no out
+// Whether this is what a commit of this generation that was cut short between its copies leaves in a place
+// that it did not reach: the slot's generation before, or nothing yet. Not damage; the next writer settles it.
+bool super_is_before(const struct raw_super *there, u64 generation, const u8 uuid[16]);
 u64 super_place(const struct raw_super *super, u32 slot, u32 copy);
 
 // --- object.c ------------------------------------------------------------------------------------

@@ -51,6 +51,15 @@ bool super_check(const struct raw_super *super)
     return super->copies == 1 ? gap == 0 : gap_fits;
 }
 
+bool super_is_before(const struct raw_super *there, u64 generation, const u8 uuid[16])
+{
+    static const struct raw_super nothing;
+    if (generation <= 2)
+        return memcmp(there, &nothing, sizeof nothing) == 0;
+    return from_le64(there->generation) == generation - 2 && memcmp(there->uuid, uuid, 16) == 0 &&
+           super_check(there);
+}
+
 // Look at one place; remember the newest valid superblock and whether anything there looked like one.
 static nt_status look(struct blk *b, u64 at, bool mirror, struct raw_super *newest, bool *ours)
 {
@@ -127,7 +136,9 @@ nt_status store_look(struct blk *b, struct store_facts *facts)
     facts->committed = from_le64(super.committed);
     for (u32 copy = 0; copy < super.copies; copy++) {
         nt_status status = blk_pread(b, &there, sizeof there, super_place(&super, slot, copy), NULL);
-        facts->superblocks += status == STATUS_SUCCESS && memcmp(&there, &super, sizeof there) == 0;
+        facts->superblocks +=
+            status == STATUS_SUCCESS && (memcmp(&there, &super, sizeof there) == 0 ||
+                                         super_is_before(&there, from_le64(super.generation), super.uuid));
     }
     return STATUS_SUCCESS;
 }
@@ -150,9 +161,10 @@ nt_status super_settle(struct store *s, struct raw_super *super)
         nt_status status = blk_pread(s->blk, &there, sizeof there, at, NULL);
         if (status == STATUS_SUCCESS && memcmp(&there, super, sizeof there) == 0)
             continue;
+        bool damaged = status != STATUS_SUCCESS || !super_is_before(&there, s->durable, s->uuid);
         // A place that cannot be written is the next commit's trouble, and a check reports it.
         if (blk_pwrite(s->blk, super, sizeof *super, at, NULL) == STATUS_SUCCESS)
-            atomic_fetch_add(&s->repairs, 1);
+            atomic_fetch_add(&s->repairs, damaged);
     }
     return blk_flush(s->blk, NULL);
 }

@@ -113,6 +113,68 @@ static void a_torn_superblock_falls_back_to_the_last_commit(void **state)
     blk_close(v.blk);
 }
 
+static u64 findings(struct volume *v, u32 flags)
+{
+    struct check_options options = {0};
+    struct check_totals totals;
+    assert_ok(store_open(v->blk, flags, 0, &v->store));
+    nt_status status = store_check(v->store, &options, &totals);
+    assert_int_equal(status, totals.findings ? STATUS_DISK_CORRUPT_ERROR : STATUS_SUCCESS);
+    return totals.findings;
+}
+
+// A process that dies between the copies of a commit leaves an older superblock in the second place, which is
+// no damage: neither to a check, nor to a look, nor to the scrub after the place was settled.
+static void a_commit_cut_short_is_no_damage(void **state)
+{
+    (void)state;
+    for (u32 copy = 0; copy < 2; copy++) {
+        struct volume v;
+        struct store_facts facts;
+        u64 newest = make(&v);
+        u32 slot = (u32)(newest % 2);
+        struct raw_super now = get(&v, slot, 0), older = get(&v, !slot, 0);
+        older.generation = to_le64(newest - 2);
+        older.tree.birth = older.space.birth = to_le64(newest - 2);
+        seal(&older);
+        put(&v, slot, copy, &older);
+        assert_int_equal(findings(&v, STORE_READONLY), 0);
+        assert_ok(store_close(v.store));
+        assert_ok(store_look(v.blk, &facts));
+        assert_int_equal(facts.superblocks, 2);
+        assert_int_equal(findings(&v, STORE_SCRUB), 0);
+        assert_int_equal(v.store->settled, 0);
+        struct raw_super there = get(&v, slot, copy);
+        assert_memory_equal(&there, &now, sizeof now);
+        // But not in a volume that was settled and has committed nothing since.
+        put(&v, slot, copy, &older);
+        struct check_options options = {0};
+        struct check_totals totals;
+        assert_status(store_check(v.store, &options, &totals), STATUS_DISK_CORRUPT_ERROR);
+        assert_int_equal(totals.findings, 1);
+        put(&v, slot, copy, &now);
+        assert_ok(store_close(v.store));
+        // Nor is it an older one of another volume, one of before, or one that rotted.
+        for (u32 how = 0; how < 3; how++) {
+            struct raw_super odd = older;
+            if (how == 0)
+                odd.uuid[3] ^= 1;
+            if (how == 1)
+                odd.generation = to_le64(newest - 3);
+            seal(&odd);
+            if (how == 2)
+                odd.label[0] ^= 1;
+            put(&v, slot, copy, &odd);
+            assert_int_equal(findings(&v, STORE_READONLY), 1);
+            assert_ok(store_close(v.store));
+            assert_ok(store_look(v.blk, &facts));
+            assert_int_equal(facts.superblocks, 1);
+        }
+        v.store = NULL;
+        blk_close(v.blk);
+    }
+}
+
 static void one_good_copy_is_enough(void **state)
 {
     (void)state;
@@ -384,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commits_use_the_slots_in_turn),
         cmocka_unit_test(a_torn_superblock_falls_back_to_the_last_commit),
+        cmocka_unit_test(a_commit_cut_short_is_no_damage),
         cmocka_unit_test(one_good_copy_is_enough),
         cmocka_unit_test(a_look_tells_what_is_there_and_writes_nothing),
         cmocka_unit_test(unreadable_superblocks_are_like_damaged_ones),
