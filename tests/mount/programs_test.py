@@ -9,7 +9,6 @@ volume must be clean then, and what they know to be safe must be there.
     options: --seed S, --seconds N: how long a part may take
 """
 import argparse
-import filecmp
 import glob
 import json
 import os
@@ -86,6 +85,13 @@ class Site:
         for process in self.running[:]:
             self.end(process, 0)
 
+    def sync(self):
+        """All that was done is safe after this."""
+        os.sync()
+        fd = os.open(self.mount.path, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+
     def remount(self):
         self.mount.unmount()
         self.volume.check()
@@ -124,29 +130,34 @@ class Site:
 # --- builds ------------------------------------------------------------------------------------------------------------
 
 def copy_sources(to):
-    """This project's files, without build directories and hidden ones."""
+    """This project's files, without build directories and hidden ones: {path: bytes}."""
+    copied = {}
     for path in tap.sources('*'):
         target = os.path.join(to, path)
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copy2(os.path.join(tap.ROOT, path), target)
+        with open(os.path.join(tap.ROOT, path), 'rb') as f:
+            copied[path] = f.read()
+        with open(target, 'wb') as f:
+            f.write(copied[path])
+        shutil.copymode(os.path.join(tap.ROOT, path), target)
+    return copied
 
 
-def same_sources(at):
-    paths = tap.sources('*')
-    _, differ, missing = filecmp.cmpfiles(tap.ROOT, at, paths, shallow=False)
-    now = set(tap.sources('*'))  # somebody may be working on the project meanwhile
-    return [f'{p} differs' for p in differ + missing if p in now and os.path.getmtime(os.path.join(tap.ROOT, p)) < time.time() - 60]
+def sources_differ(folder, copied):
+    complaints = []
+    for path, data in copied.items():
+        with open(os.path.join(folder, path), 'rb') as f:
+            if f.read() != data:
+                complaints.append(f'{path} differs')
+    return complaints
 
 
 def build(site):
     """This project's own build: all of it and its tests, or its lowest floor."""
     sources, kept = site.join('holdfast'), site.join('kept')
-    copy_sources(sources)
+    copied = copy_sources(sources)
     shutil.copytree(sources, kept)
-    os.sync()
-    fd = os.open(site.mount.path, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)
+    site.sync()
     options = ['--native-file', os.path.join(sources, 'presets/debug.ini')]
     lab.run('meson', 'setup', site.join('b'), sources, *options)
     target = ['all'] if site.is_long else ['libbase.a']
@@ -156,11 +167,14 @@ def build(site):
         lab.run('meson', 'test', '-C', site.join('b'), '--suite', 'base', '--suite', 'block', '--suite', 'engine')
     site.remount()
     assert 'no work to do' in lab.run('ninja', '-C', site.join('b'), *target), 'all was built, and again after a remount'
-    complaints = same_sources(site.join('holdfast'))
+    complaints = sources_differ(site.join('holdfast'), copied)
     lab.run('meson', 'setup', site.join('c'), sources, *options)
     site.kill_during(seconds, 'ninja', '-C', site.join('c'), '-j2', *target)
-    assert not os.path.exists(site.join('d'))
-    return complaints + [f'after a kill: {c}' for c in same_sources(site.join('kept'))]
+    return complaints + [f'after a kill: {c}' for c in sources_differ(site.join('kept'), copied)]
+
+
+def digests(folder):
+    return {os.path.basename(p): lab.run('sha256sum', p).split()[0] for p in glob.glob(os.path.join(folder, '*.deb'))}
 
 
 def debian(site):
@@ -187,15 +201,15 @@ def debian(site):
         os.mkdir(place)
         lab.run('dpkg-source', '-x', description, os.path.join(place, 'hello'))
         seconds = site.timed('dpkg-buildpackage', '-b', '-uc', '-us', '-d', cwd=os.path.join(place, 'hello'))
-        packages[place] = {os.path.basename(p): lab.run('sha256sum', p).split()[0]
-                           for p in glob.glob(os.path.join(place, '*.deb'))}
+        packages[place] = digests(place)
     plain, mounted = packages.values()
     assert plain and plain == mounted, f'built outside: {plain}, in the mount: {mounted}'
+    site.sync()
     os.mkdir(site.join('again'))
     lab.run('dpkg-source', '-x', description, site.join('again', 'hello'))
     site.kill_during(seconds, 'dpkg-buildpackage', '-b', '-uc', '-us', '-d', cwd=site.join('again', 'hello'))
     shutil.rmtree(site.join('again'))
-    assert lab.run('sha256sum', *sorted(glob.glob(site.join('package', '*.deb'))))
+    assert digests(site.join('package')) == plain, 'the packages differ after a kill'
 
 
 # --- git ---------------------------------------------------------------------------------------------------------------
