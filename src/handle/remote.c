@@ -105,11 +105,15 @@ static nt_status query_size(const struct remote *r, const struct irp *irp, u64 *
     return STATUS_SUCCESS;
 }
 
-// The kernel takes no size but its own while it knows a file, so it has to set it itself.
-static void size_tell(const struct remote *r, const struct irp *irp, const struct remote_file *f)
+// The kernel takes no size but its own while it knows a file, so it has to set it itself. grown: only a
+// larger one, since others may have written behind the end meanwhile.
+static void size_tell(const struct remote *r, const struct irp *irp, const struct remote_file *f, bool grown)
 {
     u64 size;
+    struct stat st;
     if ((f->path < 0 && (f->data < 0 || !f->writable)) || query_size(r, irp, &size) != STATUS_SUCCESS)
+        return;
+    if (grown && fstat(f->path >= 0 ? f->path : f->data, &st) == 0 && (u64)st.st_size >= size)
         return;
     if (f->path >= 0) {
         char name[40];
@@ -118,6 +122,29 @@ static void size_tell(const struct remote *r, const struct irp *irp, const struc
     } else {
         (void)!ftruncate(f->data, (off_t)size);
     }
+}
+
+static struct timespec timespec_of(i64 ticks)
+{
+    const i64 second = 10000000, epoch = 11644473600; // 1970 in seconds since 1601
+    if (ticks <= 0)
+        return (struct timespec){.tv_nsec = UTIME_OMIT};
+    return (struct timespec){.tv_sec = ticks / second - epoch, .tv_nsec = ticks % second * 100};
+}
+
+// The same for times: of a file it knows, it has the time of writing itself, and would put that back. Only
+// the volume knows the other times; it is told all of them afterwards.
+static void times_tell(const struct irp *irp, const struct remote_file *f)
+{
+    FILE_BASIC_INFORMATION info;
+    char name[40];
+    if (irp->p.set.length < sizeof info || (f->data < 0 && f->path < 0))
+        return;
+    memcpy(&info, irp->p.set.data, sizeof info);
+    struct timespec times[] = {timespec_of(info.LastAccessTime), timespec_of(info.LastWriteTime)};
+    snprintf(name, sizeof name, "/proc/self/fd/%d", f->data >= 0 ? f->data : f->path);
+    if (info.LastWriteTime > 0)
+        (void)!utimensat(AT_FDCWD, name, times, 0);
 }
 
 static void data_forget(const struct remote_file *f)
@@ -165,8 +192,9 @@ static void data_open(const struct remote *r, const struct irp *irp, struct remo
     u32 access = irp->p.create.access, action = (u32)irp->information;
     bool reads = access & FILE_READ_DATA, writes = access & (FILE_WRITE_DATA | FILE_APPEND_DATA);
     bool overwritten = action == FILE_OVERWRITTEN || action == FILE_SUPERSEDED;
+    bool dates = access & FILE_WRITE_ATTRIBUTES;
     const char *shown = path_shown(r, path);
-    if (!shown || (!reads && !writes && !overwritten) || opened->reparse_tag ||
+    if (!shown || (!reads && !writes && !overwritten && !dates) || opened->reparse_tag ||
         opened->attributes & FILE_ATTRIBUTE_DIRECTORY || strchr(path, '\\'))
         return;
     f->writable = writes;
@@ -174,10 +202,10 @@ static void data_open(const struct remote *r, const struct irp *irp, struct remo
     bool goes = irp->p.create.options & FILE_DELETE_ON_CLOSE;
     if ((reads || writes) && !goes)
         f->data = open_same(r, shown, writes && reads ? O_RDWR : writes ? O_WRONLY : O_RDONLY, opened->node);
-    if (f->data < 0 && (writes || overwritten))
+    if (f->data < 0 && (writes || overwritten || dates))
         f->path = open_same(r, shown, O_PATH, opened->node);
     if (overwritten)
-        size_tell(r, irp, f);
+        size_tell(r, irp, f, false);
 }
 
 // stripped: what was left off the path that the answer's offsets count in.
@@ -327,6 +355,8 @@ static nt_status create(struct device *device, struct irp *irp)
     nt_status status = create_call(r, irp, message, sizeof ask + path.len, answer, &length);
     if (status == STATUS_STOPPED_ON_SYMLINK)
         return stopped_take(answer, (u32)length, stripped, irp->p.create.reparse);
+    if (strlen(status_text()) == path.len && memcmp(status_text(), path.p ? path.p : "", path.len) == 0)
+        status_clear_text(); // the path as it was sent: whoever asked knows it in full
     TRY(status);
     return create_take(r, irp, answer, length);
 }
@@ -339,7 +369,7 @@ static nt_status cleanup(struct device *device, struct irp *irp)
     if (!f)
         return STATUS_SUCCESS;
     if (atomic_load(&f->grown))
-        size_tell(r, irp, f);
+        size_tell(r, irp, f, true);
     data_close(f);
     struct hf_linux_call head = head_of(irp, HF_LINUX_CLOSE);
     return call(r, &head, NULL, 0, NULL, 0);
@@ -472,7 +502,7 @@ static nt_status flush(struct device *device, struct irp *irp)
     if (!f)
         return STATUS_INVALID_PARAMETER;
     if (atomic_exchange(&f->grown, false))
-        size_tell(r, irp, f);
+        size_tell(r, irp, f, true);
     if (f->data >= 0 && fsync(f->data) != 0)
         return errno_status(errno);
     struct hf_linux_call head = head_of(irp, HF_LINUX_FLUSH);
@@ -530,9 +560,11 @@ static nt_status set(struct device *device, struct irp *irp)
     if (irp->p.set.target)
         return set_name(r, irp);
     write_back(f);
+    if (class_ == FileBasicInformation)
+        times_tell(irp, f);
     TRY(simple(r, irp, HF_LINUX_SET, class_, irp->p.set.data, irp->p.set.length, NULL, 0));
     if (class_ == FileEndOfFileInformation || class_ == FileAllocationInformation)
-        size_tell(r, irp, f);
+        size_tell(r, irp, f, false);
     return STATUS_SUCCESS;
 }
 

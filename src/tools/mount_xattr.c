@@ -194,6 +194,26 @@ static nt_status may_retype(fuse_req_t req, uint64_t node, const void *value, si
     return call_may_retype(mount_of(req)->door, &caller, node, value, size);
 }
 
+// ntfs-3g lets another tag take the place of the one that is there.
+static nt_status reparse_replace(struct mount *m, const struct hf_attr *attr, const void *value, size_t size)
+{
+    enum { HEAD = offsetof(REPARSE_DATA_BUFFER_EX, u) };
+    unsigned char now[MAXIMUM_REPARSE_DATA_BUFFER_SIZE], *buffer = thread_buffer(HEAD + size);
+    REPARSE_DATA_BUFFER_EX head = {.ExistingReparseTag = attr->reparse_tag};
+    size_t done;
+    nt_status status = reparse_control(m, attr->id, FSCTL_GET_REPARSE_POINT, NULL, 0, now, sizeof now, &done);
+    if (status != STATUS_SUCCESS)
+        return status;
+    if (!buffer)
+        return STATUS_NO_MEMORY;
+    if (!IsReparseTagMicrosoft(attr->reparse_tag) && done >= REPARSE_GUID_DATA_BUFFER_HEADER_SIZE)
+        memcpy(&head.ExistingReparseGuid, now + offsetof(REPARSE_GUID_DATA_BUFFER, ReparseGuid),
+               sizeof head.ExistingReparseGuid);
+    memcpy(buffer, &head, HEAD);
+    memcpy(buffer + HEAD, value, size);
+    return reparse_control(m, attr->id, FSCTL_SET_REPARSE_POINT_EX, buffer, HEAD + size, NULL, 0, &done);
+}
+
 static int reparse_set(struct mount *m, const struct hf_attr *attr, const void *value, size_t size, int flags)
 {
     size_t done;
@@ -201,7 +221,10 @@ static int reparse_set(struct mount *m, const struct hf_attr *attr, const void *
         return EEXIST;
     if (flags & XATTR_REPLACE && !attr->reparse_tag)
         return ENODATA;
-    nt_status status = reparse_control(m, attr->id, FSCTL_SET_REPARSE_POINT, value, size, NULL, 0, &done);
+    nt_status status =
+        attr->reparse_tag && size >= REPARSE_DATA_BUFFER_HEADER_SIZE
+            ? reparse_replace(m, attr, value, size)
+            : reparse_control(m, attr->id, FSCTL_SET_REPARSE_POINT, value, size, NULL, 0, &done);
     return hf_status_to_errno(status);
 }
 
@@ -232,7 +255,7 @@ static int special_set(fuse_req_t req, uint64_t node, const struct special *spec
     } else {
         size_t count = size / 8;
         if (count == 0)
-            return EINVAL;
+            return ERANGE;
         attr.created = time_of_ticks(get64(value, 0, special->big_endian));
         if (special->kind == SPECIAL_TIMES && count > 1) {
             attr.written = time_of_ticks(get64(value, 1, special->big_endian));
