@@ -137,6 +137,7 @@ static const struct command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static const struct command *current; // for usage errors
+static int usage_result = RESULT_USAGE;
 
 void usage_error(const char *format, ...)
 {
@@ -146,7 +147,7 @@ void usage_error(const char *format, ...)
     vfprintf(stderr, format, list);
     va_end(list);
     fprintf(stderr, " (see: holdfast help%s%s)\n", current ? " " : "", current ? current->name : "");
-    exit(RESULT_USAGE);
+    exit(usage_result);
 }
 
 // --- options -------------------------------------------------------------------------------------
@@ -420,6 +421,7 @@ static int mount_helper(int argc, char **argv, bool ends)
     enum { MOUNT_USAGE = 1, MOUNT_FAILED = 32 };
     char **words = memory((size_t)(2 * argc + 5) * sizeof *words);
     int used, count = mount_helper_words(ends, argc, argv, words), result = 0;
+    usage_result = MOUNT_USAGE;
     if (count < 0) {
         fprintf(stderr, "usage: %s %s\n", program_invocation_short_name,
                 ends ? "DIRECTORY" : "VOL DIRECTORY [-o OPTIONS]");

@@ -280,9 +280,106 @@ case_the_helpers_of_mount() {
     status=0
     ./mount.fuse.holdfast nothing.hf "$PWD/m" 2>err || status=$?
     equal "$status" 32
+    for words in "vol.hf" "vol.hf $PWD/m -o rw,nonsense" "vol.hf $PWD/m -o remount,ro"; do
+        status=0
+        # shellcheck disable=SC2086 # several words
+        ./mount.fuse.holdfast $words 2>err || status=$?
+        equal "$status" 1
+        ! mounted
+    done
+}
+
+case_the_whole_of_mount_8() {
+    need_mount
+    [ "$(id -u)" = 0 ] || skip 'needs root'
+    mkdir o
+    export HOLDFAST="$HOLDFAST"
+    cat >script <<'EOF'
+set -e
+sbin=$(realpath /sbin)
+mount -t tmpfs tmpfs o
+mkdir o/upper o/work
+for type in holdfast fuse.holdfast; do
+    ln -s "$HOLDFAST" o/upper/mount.$type
+    ln -s "$HOLDFAST" o/upper/umount.$type
+done
+mount -t overlay -o "lowerdir=$sbin,upperdir=o/upper,workdir=o/work" overlay "$sbin" || exit 99
+for type in holdfast fuse.holdfast; do
+    mount -t $type vol.hf m -o noatime,cache=8M
+    findmnt -n -o FSTYPE,OPTIONS m
+    echo $type >m/$type
+    umount m
+    "$HOLDFAST" cat vol.hf:/$type # at once: umount waited
+done
+echo "$PWD/vol.hf $PWD/m fuse.holdfast ro,nofail,noauto,x-systemd.device-timeout=5,user,umask=077 0 2" >fstab
+mount -T fstab "$PWD/m"
+findmnt -n -o OPTIONS m
+stat -c %a m
+umount m
+device=$(losetup --find --show vol.hf)
+mount -t fuse.holdfast "$device" m
+"$HOLDFAST" probe "$device" | grep -e STATE -e MOUNTPOINT
+umount m
+losetup -d "$device"
+EOF
     status=0
-    ./mount.fuse.holdfast vol.hf 2>err || status=$?
-    equal "$status" 1
+    unshare --mount --propagation private sh script >out 2>err || status=$?
+    [ "$status" != 99 ] || skip "no overlay file system: $(cat err)"
+    cat >wanted <<EOF
+fuse.holdfast rw,noatime,user_id=0,group_id=0,default_permissions,allow_other
+holdfast
+fuse.holdfast rw,noatime,user_id=0,group_id=0,default_permissions,allow_other
+fuse.holdfast
+ro,nosuid,nodev,noexec,relatime,user_id=0,group_id=0,default_permissions,allow_other
+700
+STATE=mounted
+MOUNTPOINT=$PWD/m
+EOF
+    diff wanted out || {
+        cat err
+        exit 1
+    }
+    equal "$status" 0
+}
+
+case_units_that_the_page_shows() {
+    sed -n '/^\[Unit\]/,/^\.fi/p' "$SOURCE/docs/mount.holdfast.8" | sed -e '/^\.fi/d' -e 's/\\-/-/g' >mnt-x.mount
+    for line in '[Unit]' RequiresMountsFor= '[Mount]' What=/ Where=/mnt/x Type=fuse.holdfast '[Install]' WantedBy=; do
+        grep -qF "$line" mnt-x.mount
+    done
+    ! command -v systemd-analyze >/dev/null || systemd-analyze verify ./mnt-x.mount
+}
+
+case_locks_end_with_a_signal() {
+    need_mount
+    expect 0 mount vol.hf m
+    timeout 60 python3 - m/file <<'EOF'
+import fcntl, os, signal, sys
+class Alarm(Exception):
+    pass
+def ring(*_):
+    raise Alarm
+signal.signal(signal.SIGALRM, ring)
+a, b = (os.open(sys.argv[1], os.O_CREAT | os.O_RDWR) for _ in range(2))
+def waits(what):
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        what()
+    except Alarm:
+        return True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return False
+fcntl.flock(a, fcntl.LOCK_EX)
+assert waits(lambda: fcntl.flock(b, fcntl.LOCK_SH))
+fcntl.flock(a, fcntl.LOCK_UN)
+assert not waits(lambda: fcntl.flock(b, fcntl.LOCK_SH | fcntl.LOCK_NB))
+fcntl.lockf(a, fcntl.LOCK_EX)
+if os.fork() == 0:
+    os._exit(0 if waits(lambda: fcntl.lockf(b, fcntl.LOCK_EX)) else 1)
+assert os.wait()[1] == 0
+EOF
+    expect 0 umount m
 }
 
 case_man_pages() {
