@@ -157,6 +157,15 @@ static bool claim(u64 *taken, u32 at, u32 len)
     return true;
 }
 
+// An extent is not younger than its page.
+static bool extent_old(const u8 *data, u32 i)
+{
+    struct slice key = node_key(data, i), value = node_value(data, i);
+    const struct raw_extent *raw = (const struct raw_extent *)value.p;
+    return key.len < 9 || key.p[8] != KIND_EXTENT || value.len < sizeof *raw ||
+           from_le64(raw->birth) <= from_le64(head_of(data)->birth);
+}
+
 bool node_check(const u8 *data, u32 level)
 {
     const struct raw_page *h = head_of(data);
@@ -176,8 +185,9 @@ bool node_check(const u8 *data, u32 level)
             return false;
         if ((key_len == 0) != (level > 0 && i == 0) || !claim(taken, at, RECORD + key_len + value_len))
             return false;
-        // A child as young as the running generation would pass for a page that was not written yet.
-        if (level > 0 && node_child(data, i).birth > from_le64(h->birth))
+        // A child as young as the running generation would pass for a page that was not written yet, an
+        // extent's clusters for some that may be used again at once.
+        if (level > 0 ? node_child(data, i).birth > from_le64(h->birth) : !extent_old(data, i))
             return false;
         if (i > 0 && key_compare(node_key(data, i - 1), node_key(data, i)) >= 0)
             return false;

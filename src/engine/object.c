@@ -483,7 +483,18 @@ static nt_status reap_records(struct txn *t, u64 id, bool *done)
     return STATUS_SUCCESS;
 }
 
-// The data objects of named streams, so that reaping a file needs only its own id.
+static nt_status reap_all_records(struct store *s, u64 id)
+{
+    for (bool done = false; !done;) {
+        struct txn *t;
+        TRY(txn_begin(s, TXN_FREEING, &t));
+        TRY(txn_end(t, reap_records(t, id, &done)));
+    }
+    return STATUS_SUCCESS;
+}
+
+// The data objects of named streams, so that reaping a file needs only its own id. They have no streams of
+// their own; what a damaged record names instead may have.
 static nt_status reap_streams(struct store *s, u64 id)
 {
     struct dir_position position = {0};
@@ -496,8 +507,12 @@ static nt_status reap_streams(struct store *s, u64 id)
         struct txn *t;
         u64 orphan;
         TRY(txn_begin(s, TXN_FREEING, &t));
-        TRY(txn_end(t, stream_remove(t, id, (struct str){entry.name.name, entry.name.name_len}, &orphan)));
-        TRY(object_reap(s, orphan));
+        status =
+            txn_end(t, stream_remove(t, id, (struct str){entry.name.name, entry.name.name_len}, &orphan));
+        bool other_name = status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_NAME_INVALID;
+        TRY(other_name ? STATUS_FILE_CORRUPT_ERROR : status);
+        TRY(extent_trim(s, orphan, 0, NULL, false));
+        TRY(reap_all_records(s, orphan));
     }
 }
 
@@ -521,12 +536,7 @@ nt_status object_reap(struct store *s, u64 id)
     TRY(reap_streams(s, id));
     TRY(reap_default_stream(s, id));
     TRY(extent_trim(s, id, 0, NULL, false));
-    for (bool done = false; !done;) {
-        struct txn *t;
-        TRY(txn_begin(s, TXN_FREEING, &t));
-        TRY(txn_end(t, reap_records(t, id, &done)));
-    }
-    return STATUS_SUCCESS;
+    return reap_all_records(s, id);
 }
 
 nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream)

@@ -632,6 +632,13 @@ nt_status space_alloc_page(struct store *s, u64 addr[2])
 
 // --- freeing -------------------------------------------------------------------------------------
 
+// Damaged records may claim the fixed places of the map itself.
+static bool is_fixed(const struct store *s, u64 region, u64 bit, u64 count)
+{
+    u64 fixed = space_fixed_units(s, region), mirror = s->mirror_gap / s->unit;
+    return bit < fixed || (s->copies == 2 && bit < mirror + fixed && bit + count > mirror);
+}
+
 static void hold(struct held *h, struct held_set *set, u64 bit, u64 count)
 {
     for (u64 i = bit; i < bit + count; i++)
@@ -647,9 +654,10 @@ static void give_back(struct store *s, u64 unit, u64 units, bool born_now)
         u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
         u64 n = MIN(units, SPACE_LEAF_UNITS - bit), now, avail, now_after, avail_after;
         struct space_path path;
-        struct held *h = born_now ? NULL : held_get(sp, region);
-        bool known =
-            region < sp->regions && (born_now || h) && walk(s, region, true, &path) == STATUS_SUCCESS;
+        struct held *h = NULL;
+        bool known = region < sp->regions && !is_fixed(s, region, bit, n) &&
+                     (born_now || (h = held_get(sp, region))) &&
+                     walk(s, region, true, &path) == STATUS_SUCCESS;
         if (known) {
             struct region r = region_view(s, region, path.page[0]);
             count_groups(&r, bit, n, &now, &avail);
@@ -687,10 +695,15 @@ nt_status space_prefetch(struct store *s, u64 unit, u64 units)
     if (units == 0 || unit >= s->units || units > s->units - unit)
         return STATUS_DISK_CORRUPT_ERROR;
     SCOPE_LOCK(&s->space.mutex);
-    for (u64 region = unit / SPACE_LEAF_UNITS; region <= (unit + units - 1) / SPACE_LEAF_UNITS; region++) {
+    for (u64 end = unit + units; unit < end;) {
+        u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
+        u64 n = MIN(end - unit, SPACE_LEAF_UNITS - bit);
         struct space_path path;
+        if (is_fixed(s, region, bit, n))
+            return STATUS_DISK_CORRUPT_ERROR;
         TRY(walk(s, region, false, &path));
         path_put(&path);
+        unit += n;
     }
     return STATUS_SUCCESS;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images made by hand, with every checksum right, that try to keep whoever reads them busy for ever. Opening,
-// listing, the check and the scrub must all come to an end, and say that something is wrong.
+// Images made by hand, with every checksum right, that try to keep whoever reads them busy for ever, or to
+// confuse whoever writes to them. Opening, listing, the check, the scrub and work on them must all come to an
+// end, and the check say that something is wrong.
 #include "tests/test.h"
 
 #include <signal.h>
@@ -9,7 +10,7 @@
 #include "block/blk_sim.h"
 #include "engine/store.h"
 
-enum { PATIENCE = 60, CACHE = 4 * 1024 * 1024, FAN = 200 };
+enum { PATIENCE = 60, CACHE = 16 * 1024 * 1024, FAN = 300 };
 
 static void on_alarm(int number)
 {
@@ -22,6 +23,7 @@ struct image {
     struct blk *blk;
     struct raw_super super;
     u64 next; // place of the next page
+    enum { WRITES_MAY_FAIL, WRITES_WORK, WRITES_FAIL } writes;
 };
 
 static void image_make(struct image *i)
@@ -82,6 +84,75 @@ static void put_inode(u8 *data, u64 id, u32 attributes, u64 size)
     append(data, &key, &inode, sizeof inode);
 }
 
+// Records in as many leaves as they need, and one page above.
+struct planting {
+    struct image *image;
+    u8 leaf[PAGE_SIZE];
+    struct ptr ptrs[FAN];
+    struct key firsts[FAN];
+    u32 leaves;
+};
+
+static void plant_leaf(struct planting *p)
+{
+    p->ptrs[p->leaves++] = page_end(p->image, p->leaf);
+    assert_true(p->leaves < FAN);
+    page_begin(p->image, p->leaf, 0);
+}
+
+static void plant(struct planting *p, const struct key *key, const void *value, u32 length)
+{
+    if (!node_fits(p->leaf, key->len, length))
+        plant_leaf(p);
+    if (node_count(p->leaf) == 0)
+        p->firsts[p->leaves] = *key;
+    append(p->leaf, key, value, length);
+}
+
+static void planted(struct planting *p)
+{
+    static u8 root[PAGE_SIZE];
+    plant_leaf(p);
+    page_begin(p->image, root, 1);
+    for (u32 n = 0; n < p->leaves; n++) {
+        struct raw_ptr raw;
+        ptr_encode(&p->ptrs[n], &raw);
+        if (n == 0)
+            p->firsts[n].len = 0;
+        append(root, &p->firsts[n], &raw, sizeof raw);
+    }
+    struct ptr ptr = page_end(p->image, root);
+    image_root(p->image, &ptr, 1);
+}
+
+// New pages and freed ones until the space map has been around the volume, in one generation and in some
+// more.
+static void write_something(const struct image *i, struct store *s)
+{
+    enum { ROUNDS = 240, KEPT = 30 };
+    static const u8 value[XATTR_VALUE_MAX] = {1};
+    u64 ids[ROUNDS];
+    for (u32 n = 0; n < ROUNDS; n++) {
+        struct inode inode = {.attributes = FILE_ATTRIBUTE_ARCHIVE};
+        struct txn *t;
+        assert_ok(txn_begin(s, TXN_FREEING, &t));
+        nt_status status = inode_create(t, &inode);
+        ids[n] = inode.id;
+        if (status == STATUS_SUCCESS)
+            status = xattr_set(t, inode.id, STR("user.some"), value, sizeof value);
+        if (n >= KEPT && status == STATUS_SUCCESS)
+            status = xattr_remove(t, ids[n - KEPT], STR("user.some"));
+        status = txn_end(t, status);
+        if (i->writes == WRITES_WORK)
+            assert_ok(status);
+        if (i->writes == WRITES_FAIL)
+            assert_status(status, STATUS_DISK_CORRUPT_ERROR);
+        if (n > ROUNDS / 2 && n % 5 == 0)
+            assert_ok(store_commit(s));
+    }
+    assert_ok(store_commit(s));
+}
+
 // Whatever anybody may do with a volume. Statuses do not matter here but for the check's.
 static void read_everything(struct image *i)
 {
@@ -101,8 +172,10 @@ static void read_everything(struct image *i)
     assert_true(status == STATUS_SUCCESS || status == STATUS_DISK_CORRUPT_ERROR);
     assert_ok(store_close(s));
     nt_status opened = store_open(i->blk, 0, CACHE, &s); // finishes what a crash left
-    if (opened == STATUS_SUCCESS)
+    if (opened == STATUS_SUCCESS) {
+        write_something(i, s);
         (void)store_abandon(s);
+    }
     alarm(0);
     blk_close(i->blk);
 }
@@ -144,7 +217,7 @@ static void extents_longer_than_the_volume(void **state)
     page_begin(&i, data, 0);
     put_inode(data, OBJECT_ROOT, FILE_ATTRIBUTE_DIRECTORY, 0);
     put_inode(data, OBJECT_ROOT + 1, FILE_ATTRIBUTE_ARCHIVE, INT64_MAX);
-    for (u64 n = 0; n < FAN; n++) {
+    for (u64 n = 0; n < 200; n++) {
         struct raw_extent extent = {.unit = to_le64(n), .clusters = to_le32(UINT32_MAX)};
         struct key key;
         key_begin(&key, OBJECT_ROOT + 1, KIND_EXTENT);
@@ -177,6 +250,131 @@ static void orphans_that_are_nobody(void **state)
     read_everything(&i);
 }
 
+static void put_orphan(u8 *data, u64 id)
+{
+    struct key key;
+    key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    key_add_u64(&key, id);
+    append(data, &key, "", 0);
+}
+
+// A deleted file whose clusters are given back at once.
+static void deleted_file_of(struct image *i, const struct raw_extent *extent, u32 extents)
+{
+    static u8 data[PAGE_SIZE];
+    u64 id = OBJECT_FIRST;
+    page_begin(i, data, 0);
+    put_orphan(data, id);
+    put_inode(data, OBJECT_ROOT, FILE_ATTRIBUTE_DIRECTORY, 0);
+    put_inode(data, id, FILE_ATTRIBUTE_ARCHIVE, INT64_MAX);
+    for (u32 n = 0; n < extents; n++) {
+        struct key key;
+        key_begin(&key, id, KIND_EXTENT);
+        key_add_u64(&key, n * (u64)EXTENT_CLUSTERS_MAX);
+        append(data, &key, &extent[n], sizeof extent[n]);
+    }
+    i->super.next_object = to_le64(id + 1);
+    struct ptr root = page_end(i, data);
+    image_root(i, &root, 0);
+    read_everything(i);
+}
+
+static void a_file_over_the_space_map(void **state)
+{
+    struct image i;
+    (void)state;
+    image_make(&i);
+    i.writes = WRITES_WORK;
+    struct raw_extent extent = {.unit = to_le64(SUPER_AREA / 4096), .clusters = to_le32(16)};
+    deleted_file_of(&i, &extent, 1);
+}
+
+// All clusters behind the fixed ones, as if the coming generation had written them.
+static void a_file_younger_than_its_page(void **state)
+{
+    struct image i;
+    (void)state;
+    image_make(&i);
+    i.writes = WRITES_FAIL; // its page is no good
+    struct raw_extent extent = {.unit = to_le64(48),
+                                .clusters = to_le32((u32)from_le64(i.super.units) - 48),
+                                .birth = to_le64(from_le64(i.super.generation) + 1)};
+    deleted_file_of(&i, &extent, 1);
+}
+
+// The tree's only page lies where the space map will go next.
+static void a_tree_in_the_space_map(void **state)
+{
+    static u8 data[PAGE_SIZE];
+    struct image i;
+    (void)state;
+    image_make(&i);
+    i.writes = WRITES_WORK;
+    i.next = SUPER_AREA + (i.super.space.slot ? 0 : PAGE_SIZE);
+    page_begin(&i, data, 0);
+    put_inode(data, OBJECT_ROOT, FILE_ATTRIBUTE_DIRECTORY, 0);
+    struct ptr root = page_end(&i, data);
+    image_root(&i, &root, 0);
+    read_everything(&i);
+}
+
+// Each file's named stream has the next file for its data: taking apart the first must not go down them all.
+static void a_chain_of_streams(void **state)
+{
+    static struct planting p;
+    struct image i;
+    struct key key;
+    (void)state;
+    image_make(&i);
+    p = (struct planting){.image = &i};
+    page_begin(&i, p.leaf, 0);
+    put_orphan(p.leaf, OBJECT_FIRST);
+    put_inode(p.leaf, OBJECT_ROOT, FILE_ATTRIBUTE_DIRECTORY, 0);
+    for (u64 id = OBJECT_FIRST; p.leaves < FAN - 5; id++) {
+        struct {
+            struct raw_stream raw;
+            char name;
+        } stream = {.raw = {.data = to_le64(id + 1)}, .name = 's'};
+        struct raw_inode inode = {.attributes = to_le32(FILE_ATTRIBUTE_ARCHIVE),
+                                  .data = {.data = to_le64(id)}};
+        key_begin(&key, id, KIND_INODE);
+        plant(&p, &key, &inode, sizeof inode);
+        key_begin(&key, id, KIND_STREAM);
+        key_add(&key, "s", 1);
+        plant(&p, &key, &stream, sizeof stream.raw + 1);
+        i.super.next_object = to_le64(id + 2);
+    }
+    planted(&p);
+    read_everything(&i);
+}
+
+// A stream whose name is not that of its key cannot be found to be removed.
+static void a_deleted_stream_of_another_name(void **state)
+{
+    static u8 data[PAGE_SIZE];
+    struct image i;
+    struct key key;
+    struct {
+        struct raw_stream raw;
+        char name;
+    } stream = {.raw = {.data = to_le64(OBJECT_FIRST + 1)}, .name = 'x'};
+    struct store *s;
+    (void)state;
+    image_make(&i);
+    page_begin(&i, data, 0);
+    put_orphan(data, OBJECT_FIRST);
+    put_inode(data, OBJECT_ROOT, FILE_ATTRIBUTE_DIRECTORY, 0);
+    put_inode(data, OBJECT_FIRST, FILE_ATTRIBUTE_ARCHIVE, 0);
+    key_begin(&key, OBJECT_FIRST, KIND_STREAM);
+    key_add(&key, "s", 1);
+    append(data, &key, &stream, sizeof stream.raw + 1);
+    struct ptr root = page_end(&i, data);
+    image_root(&i, &root, 0);
+    assert_ok(store_open(i.blk, 0, CACHE, &s));
+    assert_ok(store_close(s));
+    read_everything(&i);
+}
+
 int main(void)
 {
     signal(SIGALRM, on_alarm);
@@ -184,6 +382,11 @@ int main(void)
         cmocka_unit_test(a_tree_whose_branches_meet_again),
         cmocka_unit_test(extents_longer_than_the_volume),
         cmocka_unit_test(orphans_that_are_nobody),
+        cmocka_unit_test(a_file_over_the_space_map),
+        cmocka_unit_test(a_file_younger_than_its_page),
+        cmocka_unit_test(a_tree_in_the_space_map),
+        cmocka_unit_test(a_chain_of_streams),
+        cmocka_unit_test(a_deleted_stream_of_another_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
