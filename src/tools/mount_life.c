@@ -31,6 +31,7 @@ struct life {
     pthread_t main;
     int signals, events, end; // descriptors
     uint64_t seen;            // the newest event that was logged
+    nt_status commit_failed;  // what the last one came to
     _Atomic bool ended;
 };
 
@@ -167,18 +168,22 @@ static bool begin(struct life *life)
     return true;
 }
 
-static void commit(struct mount *m)
+// What failed is tried again, as long as anything may come of it (a medium that comes back), and told once.
+static void commit(struct life *life)
 {
-    if (atomic_exchange(&m->changed, false)) {
-        nt_status status = hf_flush(m->root);
-        if (status != STATUS_SUCCESS) {
-            char line[256];
-            const char *name = hf_status_name(status);
-            snprintf(line, sizeof line, "%.200s: cannot commit: %s", m->image,
-                     name ? name : "unknown status");
-            record(m, LOG_ERR, line);
-        }
+    struct mount *m = life->m;
+    if (!atomic_exchange(&m->changed, false))
+        return;
+    nt_status status = hf_flush(m->root);
+    if (status != STATUS_SUCCESS)
+        m->changed = true;
+    if (status != STATUS_SUCCESS && status != life->commit_failed) {
+        char line[256];
+        const char *name = hf_status_name(status);
+        snprintf(line, sizeof line, "%.200s: cannot commit: %s", m->image, name ? name : "unknown status");
+        record(m, LOG_ERR, line);
     }
+    life->commit_failed = status;
 }
 
 static int64_t now_ms(void)
@@ -209,7 +214,7 @@ static void *beside(void *context)
         if (fds[1].revents && read(life->events, &counted, sizeof counted) > 0)
             events_record(life);
         if (interval && now_ms() >= due) {
-            commit(m);
+            commit(life);
             due = now_ms() + interval;
         }
     }

@@ -167,6 +167,34 @@ case_what_was_committed_survives_a_kill() {
     expect 0 check vol.hf
 }
 
+# Without a flush by anybody.
+case_a_commit_waits_for_the_medium_to_come_back() {
+    need_mount
+    mount_kept -o removable,commit=1
+    for i in 1 2 3 4 5; do # in case that a commit comes just between the two
+        mkdir m/$i
+        mv vol.hf away
+        for _ in $(seq 25); do
+            [ ! -s log ] || break
+            sleep 0.1
+        done
+        sleep 1.1 # one more try, which says nothing
+        mv away vol.hf
+        [ ! -s log ] || break
+    done
+    grep -q 'cannot commit: STATUS_' log
+    equal "$(wc -l <log)" 1
+    for _ in $(seq 100); do
+        cp vol.hf copy.hf
+        ! hf stat copy.hf:/$i >out 2>&1 || break
+        sleep 0.1
+    done
+    hf stat copy.hf:/$i
+    kill "$daemon"
+    wait "$daemon"
+    expect 0 check vol.hf
+}
+
 case_damage_is_logged_once() {
     need_mount
     bytes 200000 >data
