@@ -33,7 +33,7 @@ static struct slice text(const char *s)
 static struct key number_key(u64 n)
 {
     struct key key;
-    key_begin(&key, 1, KIND_EXTENT);
+    key_begin(&key, 1, KIND_REPARSE);
     key_add_u64(&key, n);
     return key;
 }
@@ -335,6 +335,23 @@ static void overlapping_records_are_refused(void **state)
     guarded_free(page);
 }
 
+static void an_extent_is_not_younger_than_its_page(void **state)
+{
+    (void)state;
+    u8 *page = guarded_page();
+    struct key key;
+    key_begin(&key, 17, KIND_EXTENT);
+    key_add_u64(&key, 0);
+    for (u64 birth = 6; birth <= 8; birth++) {
+        struct raw_extent extent = {.clusters = to_le32(1), .birth = to_le64(birth)};
+        node_init(page);
+        ((struct raw_page *)page)->birth = to_le64(7);
+        node_insert(page, 0, key_slice(&key), (struct slice){(const u8 *)&extent, sizeof extent});
+        assert_int_equal(node_check(page, 0), birth <= 7);
+    }
+    guarded_free(page);
+}
+
 static void every_changed_byte_is_refused_or_safe(void **state)
 {
     (void)state;
@@ -380,6 +397,7 @@ int main(void)
         cmocka_unit_test(random_bytes_are_refused_or_safe),
         cmocka_unit_test(crafted_pages_are_refused_or_safe),
         cmocka_unit_test(overlapping_records_are_refused),
+        cmocka_unit_test(an_extent_is_not_younger_than_its_page),
         cmocka_unit_test(every_changed_byte_is_refused_or_safe),
     };
     return cmocka_run_group_tests_name("node", tests, NULL, NULL);
