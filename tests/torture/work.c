@@ -3,6 +3,7 @@
 // over a folder where anything may happen, but nothing may be damaged.
 #include "tests/torture/torture.h"
 
+#include <holdfast/posix.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,11 +170,76 @@ static nt_status common_control(struct worker *w, hf_handle h, uint32_t what)
     }
 }
 
+// Clusters of another common file, as much as both have.
+static nt_status common_clone(struct worker *w, hf_handle h)
+{
+    enum { CLUSTER = 65536 }; // the largest, so aligned on every volume
+    char from[64];
+    struct hf_stat here, there;
+    hf_handle source;
+    size_t done;
+    common_name(w, "", from);
+    nt_status status = hf_open(from, &(struct hf_open_options){.access = GENERIC_READ}, &source);
+    if (status != STATUS_SUCCESS)
+        return status;
+    status = hf_stat(source, &there);
+    if (status == STATUS_SUCCESS)
+        status = hf_stat(h, &here);
+    if (status == STATUS_SUCCESS && here.size > 0 && there.size > 0) {
+        uint64_t least = here.size < there.size ? here.size : there.size;
+        DUPLICATE_EXTENTS_DATA in = {.FileHandle = source,
+                                     .ByteCount = (int64_t)((least + CLUSTER - 1) / CLUSTER * CLUSTER)};
+        status = hf_ioctl(h, FSCTL_DUPLICATE_EXTENTS_TO_FILE, &in, sizeof in, NULL, 0, &done);
+    }
+    nt_status closed = hf_close(source);
+    return status == STATUS_SUCCESS ? closed : status;
+}
+
+// As a mount asks: by number, owners, extended attributes, two names exchanged.
+static nt_status common_node(struct worker *w, hf_handle h)
+{
+    static const char *const names[] = {"user.a", "user.b", "trusted.c"};
+    const char *name = names[random_below(&w->seed, 3)];
+    struct hf_attr attr = {.mode = random_below(&w->seed, 01000), .uid = w->index};
+    struct hf_stat st;
+    char a[16], b[16];
+    size_t length;
+    hf_handle dir;
+    nt_status status = hf_stat(h, &st);
+    if (status != STATUS_SUCCESS)
+        return status;
+    switch (random_below(&w->seed, 6)) {
+    case 0:
+        return hf_node_set(h, st.id, HF_ATTR_MODE | HF_ATTR_UID, &attr);
+    case 1:
+        return hf_node_get(h, st.id, &attr);
+    case 2:
+        length = random_below(&w->seed, 2) ? random_below(&w->seed, 200) : random_below(&w->seed, CHUNK);
+        fill(w->index, 1, 0, w->data, (uint32_t)length);
+        return hf_xattr_set(h, st.id, name, w->data, length, 0);
+    case 3:
+        return hf_xattr_get(h, st.id, name, w->data, sizeof w->data, &length);
+    case 4:
+        return hf_xattr_remove(h, st.id, name);
+    default:
+        status = open_file("X:/common/dir 1", FILE_OPEN, FILE_DIRECTORY_FILE, &dir);
+        if (status != STATUS_SUCCESS)
+            return status;
+        snprintf(a, sizeof a, "file %u", random_below(&w->seed, COMMON_NAMES));
+        snprintf(b, sizeof b, "file %u", random_below(&w->seed, COMMON_NAMES));
+        status = hf_stat(dir, &st);
+        if (status == STATUS_SUCCESS)
+            status = hf_node_rename(dir, st.id, a, st.id, b, HF_RENAME_EXCHANGE);
+        nt_status closed = hf_close(dir);
+        return status == STATUS_SUCCESS ? closed : status;
+    }
+}
+
 static nt_status common_on_handle(struct worker *w, hf_handle h)
 {
     char to[64];
     size_t done;
-    uint32_t what = random_below(&w->seed, 16), offset = random_below(&w->seed, 100000),
+    uint32_t what = random_below(&w->seed, 20), offset = random_below(&w->seed, 100000),
              length = random_below(&w->seed, CHUNK);
     struct hf_stat st;
     common_name(w, "", to);
@@ -197,6 +263,12 @@ static nt_status common_on_handle(struct worker *w, hf_handle h)
         return hf_delete(h);
     case 10:
         return hf_stat(h, &st);
+    case 11:
+    case 12:
+        return common_clone(w, h);
+    case 13:
+    case 14:
+        return common_node(w, h);
     default:
         return common_control(w, h, random_below(&w->seed, 16));
     }
