@@ -3,7 +3,7 @@
 # Run the tests that can go on without end, side by side and with new seeds, until one of them fails. (Rot ends: its
 # damages are many, but can be counted.)
 # usage: torture.sh BUILD-DIRECTORY [mount]
-set -um
+set -u
 build=$(realpath "$1")
 root=$(realpath "$(dirname "$0")/..")
 groups=
@@ -14,15 +14,12 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 1' TERM
+# shellcheck disable=SC2016 # for the inner shell
 run() { # what it is called, command
-    name=$1
-    shift
-    (
-        "$@" --torture || {
-            echo "$name found something" >&2
-            kill -TERM $$
-        }
-    ) &
+    setsid sh -c 'parent=$1 name=$2; shift 2; "$@" --torture || {
+        echo "$name found something" >&2
+        kill -TERM "$parent"
+    }' sh $$ "$@" &
     groups="$groups -$!"
 }
 if [ "${2:-}" != mount ]; then
