@@ -40,10 +40,12 @@ static bool option_with_value(struct mount_options *o, const char *name, const c
         o->umask = (mode_t)number_of(name, value, 8, 0777);
     else if (strcmp(name, "commit") == 0)
         o->commit = (unsigned int)number_of(name, value, 10, 3600);
-    else if (strcmp(name, "cache") == 0)
+    else if (strcmp(name, "cache") == 0) {
+        free(o->cache);
         o->cache = text_copy(value);
     else
         return false;
+    }
     return true;
 }
 

@@ -52,9 +52,15 @@ case_errors_come_before_the_command_returns() {
     expect 2 mount vol.hf m -o nonsense
     expect 2 mount vol.hf m -o commit=never
     expect 2 mount vol.hf m -o
+    for option in cache=much cache= uid=4294967295 commit=99999 umask=1000 ro=1 a=b; do
+        ! hf mount vol.hf m -o $option 2>err
+        [ "$(wc -l <err)" = 1 ]
+    done
     expect 1 umount m
     expect_error 'no volume is mounted here'
     ! mounted
+    expect 0 mount vol.hf m -o ,cache=8M,,cache=16M,
+    expect 0 umount m
 }
 
 case_an_image_in_use_is_refused() {
