@@ -43,7 +43,7 @@ static bool option_with_value(struct mount_options *o, const char *name, const c
     else if (strcmp(name, "cache") == 0) {
         free(o->cache);
         o->cache = text_copy(value);
-    else
+    } else {
         return false;
     }
     return true;
