@@ -109,6 +109,8 @@ HF_API nt_status hf_close(hf_handle h);
 // END_OF_FILE at or beyond the end; DATA_CHECKSUM_ERROR when a byte of a touched 16 KiB unit rotted.
 HF_API nt_status hf_read(hf_handle h, uint64_t offset, void *data, size_t length, size_t *done);
 #define HF_APPEND UINT64_MAX
+// A write that fails may have written some of its bytes; *done is 0 all the same, as on Windows. (A kernel
+// that writes its cache back would take a short count for success.)
 HF_API nt_status hf_write(hf_handle h, uint64_t offset, const void *data, size_t length, size_t *done);
 HF_API nt_status hf_flush(hf_handle h); // everything written before is on stable storage
 HF_API nt_status hf_lock(hf_handle h, uint64_t offset, uint64_t length, bool exclusive, bool wait);
@@ -227,7 +229,6 @@ struct hf_check_options {
 HF_API nt_status hf_check(const char *spec, const struct hf_check_options *options,
                           struct hf_check_totals *totals);
 
-// Of all parts of a scrub that was interrupted. bytes grows to total_bytes, which is an estimate before the
 struct hf_identity {
     uint8_t uuid[16];
     uint64_t generation;         // counts commits
@@ -248,6 +249,7 @@ struct hf_identity {
 // VOLUME_NOT_UPGRADED: of a later version.
 HF_API nt_status hf_identify(const char *spec, struct hf_identity *out);
 
+// Of all parts of a scrub that was interrupted. bytes grows to total_bytes, which is an estimate before the
 // end.
 struct hf_scrub_totals {
     uint64_t bytes, total_bytes, pages, data_bytes, repaired, lost;

@@ -135,7 +135,8 @@ enum hf_file_information_class {
     FileRenameInformationEx = 65,
     FileStatInformation = 68,
     FileLinkInformationEx = 72,
-    FileHfDirectoryInformation = 0x4846 // ours: struct hf_dirent records (holdfast.h)
+    FileHfDirectoryInformation = 0x4846, // ours: struct hf_dirent records (holdfast.h)
+    FileHfNameInformation = 0x4847       // ours: "/dir/file" in UTF-8, where a name may have a '\\' in it
 };
 
 enum hf_fs_information_class {

@@ -117,6 +117,7 @@ static bool enter_table(struct fcb *fcb, u32 gone, struct fcb **out)
         return false;
     struct fcb **bucket = bucket_of(vcb, fcb->id);
     fcb->directory = fcb->inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
+    fcb->deleted = fcb->inode.links == 0; // what of it could not be taken apart yet
     fcb->next = *bucket;
     *bucket = *out = fcb;
     return true;

@@ -169,24 +169,35 @@ static nt_status path_of(const struct query *q, char *path, size_t size)
     return STATUS_SUCCESS;
 }
 
+// "/dir/file:stream"; to be freed.
+static nt_status full_path(const struct query *q, char **out, size_t *len)
+{
+    const struct scb *scb = q->ccb->scb;
+    char *path = *out = malloc(PATH_BYTES + 1 + TEXT_NAME_BYTES);
+    if (!path)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    TRY(path_of(q, path, PATH_BYTES));
+    *len = strlen(path);
+    if (scb->name_len) {
+        path[(*len)++] = ':';
+        memcpy(path + *len, scb->name, scb->name_len);
+        *len += scb->name_len;
+    }
+    return STATUS_SUCCESS;
+}
+
 // "\dir\file:stream" behind a 32-bit length at `at`.
 static nt_status put_name(struct query *q, size_t at)
 {
-    const struct scb *scb = q->ccb->scb;
-    SCOPE_FREE char *path = malloc(PATH_BYTES + 1 + TEXT_NAME_BYTES);
+    SCOPE_FREE char *path = NULL;
     SCOPE_FREE u8 *utf16 = malloc((size_t)PATH_BYTES * 2);
-    if (!path || !utf16)
+    size_t len, units = PATH_BYTES;
+    if (!utf16)
         return STATUS_INSUFFICIENT_RESOURCES;
-    TRY(path_of(q, path, PATH_BYTES));
-    for (char *p = path; *p; p++)
-        if (*p == '/')
-            *p = '\\';
-    size_t len = strlen(path), units = PATH_BYTES;
-    if (scb->name_len) {
-        path[len++] = ':';
-        memcpy(path + len, scb->name, scb->name_len);
-        len += scb->name_len;
-    }
+    TRY(full_path(q, &path, &len));
+    for (size_t i = 0; i < len; i++)
+        if (path[i] == '/')
+            path[i] = '\\';
     TRY(text_to_utf16((struct str){path, (u32)len}, utf16, &units));
     put_le32(q->out + at, (u32)(units * 2));
     return reply_text(q->irp, at + 4, utf16, units * 2);
@@ -195,6 +206,15 @@ static nt_status put_name(struct query *q, size_t at)
 static nt_status query_name(struct query *q)
 {
     return put_name(q, 0);
+}
+
+static nt_status query_path(struct query *q)
+{
+    SCOPE_FREE char *path = NULL;
+    size_t len;
+    TRY(full_path(q, &path, &len));
+    TRY(reply(q, path, MIN(len, q->length)));
+    return len > q->length ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS;
 }
 
 static nt_status query_all(struct query *q)
@@ -376,6 +396,7 @@ static const struct query_row {
     {FileHardLinkInformation, 8, 0, query_links},
     {FileIdInformation, sizeof(FILE_ID_INFORMATION), 0, query_id},
     {FileStatInformation, sizeof(FILE_STAT_INFORMATION), FILE_READ_ATTRIBUTES, query_stat},
+    {FileHfNameInformation, 0, 0, query_path},
 };
 
 nt_status fs_query_information(struct vcb *vcb, struct irp *irp)
@@ -482,6 +503,7 @@ static nt_status dispose(struct vcb *vcb, struct irp *irp, u32 flags)
         scb->delete_pending = flags & DISPOSITION_DELETE;
         return STATUS_SUCCESS;
     }
+    irp_ccb(irp)->deletes_at_once = false;
     if (!(flags & DISPOSITION_DELETE)) {
         fcb->delete_pending = false;
         return STATUS_SUCCESS;

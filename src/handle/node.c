@@ -53,11 +53,35 @@ nt_status hf_node_set(hf_handle volume, uint64_t id, uint32_t mask, struct hf_at
     return send(volume, IRP_MN_NODE_SET, &node, NULL);
 }
 
+// What a file begins with must be a list that can be given back.
+static nt_status check_xattrs(const struct hf_node_new *what)
+{
+    size_t all = 0;
+    if (what->xattr_count && !what->xattrs)
+        return STATUS_ACCESS_VIOLATION;
+    for (size_t i = 0; i < what->xattr_count; i++) {
+        const struct hf_xattr *x = &what->xattrs[i];
+        u32 length = str_of(x->name).len;
+        if (length == 0 || length > HF_XATTR_NAME_MAX)
+            return STATUS_INVALID_PARAMETER;
+        if (x->length && !x->value)
+            return STATUS_ACCESS_VIOLATION;
+        all += length + 1;
+        if (x->length > HF_XATTR_SIZE_MAX || all > HF_XATTR_LIST_MAX)
+            return STATUS_EA_TOO_LARGE;
+    }
+    return STATUS_SUCCESS;
+}
+
 nt_status hf_node_create(hf_handle volume, uint64_t parent, const char *name, const struct hf_node_new *what,
                          struct hf_attr *attr)
 {
     struct irp_node node = {.id = parent, .name = str_of(name), .what = what};
-    return what ? send_attr(volume, IRP_MN_NODE_CREATE, &node, attr) : STATUS_INVALID_PARAMETER;
+    if (!what || !attr)
+        return STATUS_INVALID_PARAMETER;
+    *attr = (struct hf_attr){.id = 0};
+    TRY(check_xattrs(what));
+    return send_attr(volume, IRP_MN_NODE_CREATE, &node, attr);
 }
 
 nt_status hf_node_link(hf_handle volume, uint64_t id, uint64_t parent, const char *name, struct hf_attr *attr)

@@ -176,21 +176,16 @@ static nt_status target_split(struct str target, struct drive_entry **entry, str
 
 nt_status file_path(struct file_object *file, char *out, size_t *len)
 {
-    size_t room = *len, size = sizeof(FILE_NAME_INFORMATION) + NAME_UNITS * 2;
-    *len = 0;
-    SCOPE_FREE u8 *info = malloc(size);
-    if (!info)
-        return STATUS_NO_MEMORY;
     struct irp irp = {.major = IRP_MJ_QUERY_INFORMATION,
                       .file = file,
                       .privileges = hf_privileges(),
-                      .p.query = {.class_ = FileNameInformation, .data = info, .length = size}};
-    TRY(dev_call(file->device, &irp));
-    TRY(text_from_utf16(info + offsetof(FILE_NAME_INFORMATION, FileName), get_le32(info) / 2, out, &room));
-    for (size_t i = 0; i < room; i++)
-        if (out[i] == '\\')
-            out[i] = '/';
-    *len = room;
+                      .p.query = {.class_ = FileHfNameInformation, .data = out, .length = *len}};
+    *len = 0;
+    nt_status status = dev_call(file->device, &irp);
+    if (status == STATUS_BUFFER_OVERFLOW)
+        return STATUS_BUFFER_TOO_SMALL;
+    TRY(status);
+    *len = irp.information;
     return STATUS_SUCCESS;
 }
 

@@ -85,6 +85,24 @@ static void deleted_at_once(void **state)
     volume_expect(&v, "g", "other");
 }
 
+// Who took that back does not decide when another handle's deletion happens.
+static void deleted_at_once_no_more(void **state)
+{
+    (void)state;
+    struct file_object f, g;
+    u32 posix = 1 | 2, back = 0;
+    volume_put(&v, "f", "data");
+    assert_ok(volume_open(&v, &f, "f", DELETE, FILE_OPEN, 0));
+    assert_ok(volume_open(&v, &g, "f", DELETE, FILE_OPEN, 0));
+    assert_ok(volume_set(&f, FileDispositionInformationEx, &posix, sizeof posix));
+    assert_ok(volume_set(&f, FileDispositionInformationEx, &back, sizeof back));
+    assert_ok(volume_delete(&g));
+    assert_ok(volume_close(&f));
+    assert_status(volume_probe(&v, "f", 0), STATUS_DELETE_PENDING);
+    assert_ok(volume_close(&g));
+    assert_status(volume_probe(&v, "f", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+}
+
 static void delete_on_close(void **state)
 {
     (void)state;
@@ -268,6 +286,7 @@ int main(void)
         TEST(delete_with_the_last_handle),
         TEST(deleted_when_nobody_has_it),
         TEST(deleted_at_once),
+        TEST(deleted_at_once_no_more),
         TEST(delete_on_close),
         TEST(delete_on_close_spares_what_is_not_empty),
         TEST(no_child_in_a_directory_that_is_to_go),

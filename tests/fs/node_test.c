@@ -259,6 +259,7 @@ static void an_orphan_is_nothing(void **state)
     assert_status(get(&root, id, &attr), STATUS_FILE_INVALID);
     assert_status(set(&root, id, HF_ATTR_MODE, &attr), STATUS_FILE_INVALID);
     assert_status(open_node(&root, &f, id, FILE_READ_DATA), STATUS_FILE_INVALID);
+    assert_status(volume_open(&v, &f, "f", FILE_READ_DATA, FILE_OPEN, 0), STATUS_DELETE_PENDING);
     assert_status(read_link(&root, id, out, sizeof out), STATUS_FILE_INVALID);
     assert_status(node_send(&root, IRP_MN_XATTR_GET, &x, &done), STATUS_FILE_INVALID);
     assert_status(node_send(&root, IRP_MN_XATTR_SET, &x, NULL), STATUS_FILE_INVALID);

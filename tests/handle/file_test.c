@@ -108,6 +108,34 @@ static void append_only(void **state)
     remove_name("X:\\a");
 }
 
+// What a full volume still took of a write is there, but not counted.
+static void half_a_write(void **state)
+{
+    (void)state;
+    enum { SIZE = 32 << 20 };
+    hf_handle h;
+    struct hf_stat st;
+    size_t done, got;
+    u8 *data = malloc(SIZE), *back = malloc(SIZE);
+    assert_true(data && back);
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (u8)(i * 7 + i / 251);
+    assert_ok(hf_attach("Y:", "ram:16777216"));
+    assert_ok(hf_format("Y:", NULL));
+    assert_ok(stack_open("Y:\\f", GENERIC_READ | GENERIC_WRITE, FILE_CREATE, 0, &h));
+    assert_status(hf_write(h, 0, data, SIZE, &done), STATUS_DISK_FULL);
+    assert_int_equal(done, 0);
+    assert_ok(hf_stat(h, &st));
+    assert_true(st.size > 0 && st.size < SIZE);
+    assert_ok(hf_read(h, 0, back, st.size, &got));
+    assert_int_equal(got, st.size);
+    assert_memory_equal(back, data, got);
+    assert_ok(hf_close(h));
+    assert_ok(hf_detach("Y:"));
+    free(data);
+    free(back);
+}
+
 static void rename_and_link(void **state)
 {
     (void)state;
@@ -245,6 +273,7 @@ int main(void)
         cmocka_unit_test(each_request_needs_its_access),
         cmocka_unit_test(buffers_and_ranges),
         cmocka_unit_test(append_only),
+        cmocka_unit_test(half_a_write),
         cmocka_unit_test(rename_and_link),
         cmocka_unit_test(listing),
         cmocka_unit_test(open_by_number),

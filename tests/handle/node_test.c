@@ -79,6 +79,35 @@ static void a_little_of_everything(void **state)
     assert_ok(hf_close(h));
 }
 
+// A '\\' in a name is a character there, also in the path of a handle and on the way from one to a link.
+static void a_backslash_in_a_name(void **state)
+{
+    (void)state;
+    char path[16];
+    size_t done;
+    hf_handle root, h;
+    struct hf_node_new what = {.mode = S_IFLNK | 0777, .target = "f"};
+    struct hf_attr attr;
+    u64 d = make(HF_NODE_ROOT, "a\\b", S_IFDIR | 0755), f = make(d, "f", S_IFREG | 0644);
+    assert_ok(hf_node_create(volume, d, "l", &what, &attr));
+    assert_ok(stack_open("X:/a\\b", FILE_LIST_DIRECTORY, FILE_OPEN, 0, &root));
+    assert_ok(hf_path(root, path, sizeof path));
+    assert_string_equal(path, "/a\\b");
+    struct hf_open_options o = {.root = root, .access = FILE_READ_ATTRIBUTES};
+    struct hf_stat st;
+    assert_ok(hf_open("l", &o, &h));
+    assert_ok(hf_stat(h, &st));
+    assert_int_equal(st.id, f);
+    assert_ok(hf_path(h, path, sizeof path));
+    assert_string_equal(path, "/a\\b/f");
+    assert_status(hf_path(h, path, 6), STATUS_BUFFER_TOO_SMALL);
+    assert_status(hf_query(h, FileHfNameInformation, path, 3, &done), STATUS_BUFFER_OVERFLOW);
+    assert_int_equal(done, 3);
+    assert_memory_equal(path, "/a\\", 3);
+    assert_ok(hf_close(h));
+    assert_ok(hf_close(root));
+}
+
 static void outputs_are_zero_on_failure(void **state)
 {
     (void)state;
@@ -136,6 +165,45 @@ static void wrong_arguments(void **state)
     assert_status(hf_xattr_list(volume, HF_NODE_ROOT, NULL, 1, &done), STATUS_ACCESS_VIOLATION);
     assert_status(hf_node_list(volume, 0, 2, text, sizeof text, &done), STATUS_INVALID_PARAMETER);
     assert_status(hf_node_list(volume, 0, 0, NULL, 0, &done), STATUS_BUFFER_TOO_SMALL);
+}
+
+static void wrong_attributes_to_begin_with(void **state)
+{
+    (void)state;
+    static char big[HF_XATTR_SIZE_MAX + 1], long_name[HF_XATTR_NAME_MAX + 2];
+    static char names[300][HF_XATTR_NAME_MAX + 1];
+    static struct hf_xattr many[300];
+    memset(long_name, 'n', sizeof long_name - 1);
+    struct hf_xattr x = {"user.a", "1", 1};
+    struct hf_node_new what = {.mode = S_IFREG, .xattrs = &x, .xattr_count = 1};
+    struct hf_attr attr = {.id = 5};
+    static const struct {
+        struct hf_xattr x;
+        nt_status status;
+    } cases[] = {{{NULL, "1", 1}, STATUS_INVALID_PARAMETER},
+                 {{"", "1", 1}, STATUS_INVALID_PARAMETER},
+                 {{long_name, "1", 1}, STATUS_INVALID_PARAMETER},
+                 {{"user.a", NULL, 1}, STATUS_ACCESS_VIOLATION},
+                 {{"user.a", big, sizeof big}, STATUS_EA_TOO_LARGE}};
+    for (u32 i = 0; i < ARRAY_LEN(cases); i++) {
+        x = cases[i].x;
+        assert_status(hf_node_create(volume, HF_NODE_ROOT, "x", &what, &attr), cases[i].status);
+        assert_int_equal(attr.id, 0);
+    }
+    what.xattrs = NULL;
+    assert_status(hf_node_create(volume, HF_NODE_ROOT, "x", &what, &attr), STATUS_ACCESS_VIOLATION);
+    for (u32 i = 0; i < ARRAY_LEN(many); i++) {
+        snprintf(names[i], sizeof names[i], "%0255u", i);
+        many[i] = (struct hf_xattr){.name = names[i]};
+    }
+    what.xattrs = many;
+    what.xattr_count = 257; // 256 * 256 bytes are what can be listed
+    assert_status(hf_node_create(volume, HF_NODE_ROOT, "x", &what, &attr), STATUS_EA_TOO_LARGE);
+    what.xattr_count = 256;
+    assert_ok(hf_node_create(volume, HF_NODE_ROOT, "x", &what, &attr));
+    size_t length;
+    assert_ok(hf_xattr_list(volume, attr.id, NULL, 0, &length));
+    assert_int_equal(length, HF_XATTR_LIST_MAX);
 }
 
 // A drive is not a volume with nodes.
@@ -206,8 +274,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_little_of_everything, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_backslash_in_a_name, setup, teardown),
         cmocka_unit_test_setup_teardown(outputs_are_zero_on_failure, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_attributes_to_begin_with, setup, teardown),
         cmocka_unit_test_setup_teardown(handles_of_volumes, setup, teardown),
         cmocka_unit_test_setup_teardown(it_is_all_on_the_medium, setup, teardown),
         cmocka_unit_test_setup_teardown(a_volume_that_cannot_be_written, setup, teardown),
