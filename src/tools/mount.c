@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -455,13 +456,16 @@ static char *mounted_image(const char *directory)
     return image;
 }
 
-// The kernel does not wait for the daemon, which holds the image's lock until all is safe.
+// The kernel does not wait for the daemon, which holds the image's lock until all is safe. Once it is mounted
+// again the lock is another's.
 static void image_wait(const char *image)
 {
     enum { STEP_NS = 10000000 };
     int fd = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    while (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    while (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+           hf_mount_with(image, point, sizeof point) != STATUS_SUCCESS)
         nanosleep(&(struct timespec){.tv_nsec = STEP_NS}, NULL);
+    char point[PATH_MAX];
     if (fd >= 0)
         close(fd);
 }

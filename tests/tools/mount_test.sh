@@ -283,6 +283,21 @@ EOF
     expect 0 umount m
 }
 
+case_umount_does_not_wait_for_the_next_mount() {
+    need_mount
+    expect 0 mount vol.hf m
+    (
+        for _ in $(seq 300); do
+            ! hf mount vol.hf m 2>again || break
+            sleep 0.01
+        done
+    ) &
+    timeout 60 "$HOLDFAST" umount m
+    wait
+    mounted
+    expect 0 umount m
+}
+
 case_a_name_that_the_options_must_quote() {
     need_mount
     # shellcheck disable=SC1003 # a backslash in a name
