@@ -380,12 +380,15 @@ static void serve(struct mount *m)
     if (!volume_attach(m))
         return;
     pthread_mutex_init(&m->files_lock, NULL);
-    m->capabilities = 1;
+    mount_absence_init(&m->no_capability);
+    mount_absence_init(&m->no_default_acl);
     if (volume_open(m) && door_open(m)) {
         serve_kernel(m);
         call_close(m->door);
     }
     volume_close(m);
+    mount_absence_destroy(&m->no_default_acl);
+    mount_absence_destroy(&m->no_capability);
     pthread_mutex_destroy(&m->files_lock);
 }
 
@@ -461,11 +464,11 @@ static char *mounted_image(const char *directory)
 static void image_wait(const char *image)
 {
     enum { STEP_NS = 10000000 };
+    char point[PATH_MAX];
     int fd = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     while (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
            hf_mount_with(image, point, sizeof point) != STATUS_SUCCESS)
         nanosleep(&(struct timespec){.tv_nsec = STEP_NS}, NULL);
-    char point[PATH_MAX];
     if (fd >= 0)
         close(fd);
 }

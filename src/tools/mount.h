@@ -40,6 +40,17 @@ struct mount_options {
     unsigned int commit; // seconds; 0: only when asked
 };
 
+// Nodes that were seen not to have an extended attribute. Most have neither capabilities nor a default ACL,
+// and with each creation and first write the kernel or we look for them.
+enum { ABSENCES = 1024 };
+struct mount_absence {
+    pthread_mutex_t lock;
+    _Atomic uint64_t times; // that some node got the attribute; what was seen before may be so no more
+    struct {
+        uint64_t node, times;
+    } seen[ABSENCES]; // by number
+};
+
 struct mount {
     struct mount_options options;
     char *image, *directory; // absolute
@@ -48,8 +59,7 @@ struct mount {
     bool case_sensitive;
     double entry_timeout; // seconds
     _Atomic bool changed; // since the last commit
-    // Counts the times that a file got security.capability: what an open file knows may be out of date.
-    _Atomic uint32_t capabilities;
+    struct mount_absence no_capability, no_default_acl;
     struct call_door *door;
 
     pthread_mutex_t files_lock;
@@ -64,8 +74,6 @@ struct mount_file {
     uint64_t node;
     hf_handle handle;
     bool directory, writable;
-    // The value of mount.capabilities when the file was seen to have none; 0: not looked yet.
-    _Atomic uint32_t no_capability;
 };
 
 static inline struct mount *mount_of(fuse_req_t req)
@@ -165,6 +173,10 @@ void mount_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 #define XATTR_ACL_DEFAULT "system.posix_acl_default"
 #define XATTR_CAPABILITY  "security.capability"
 
+void mount_absence_init(struct mount_absence *a);
+void mount_absence_destroy(struct mount_absence *a);
+// times: the value before the node was looked at.
+void mount_absence_note(struct mount_absence *a, uint64_t node, uint64_t times);
 void mount_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
                     int flags);
 void mount_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
@@ -205,6 +217,10 @@ nt_status mount_acl_inherit(struct mount *m, uint64_t parent, mode_t umask, stru
 
 // --- mount_notify.c: what the kernel must hear, on threads that may wait for it --------------------
 
+// Telling the kernel of names waits for directories that somebody has locked, telling of data until that was
+// written back. Whose request holds a lock of the kernel's (all but ioctls do) must not wait in line behind
+// tellings of names: whoever has the directory locked may wait for that lock. So m->tellings is for what
+// nobody waits for, and for answers to ioctls, m->seeks for what concerns only data.
 struct mount_task {
     struct mount_task *next;
     void (*run)(struct mount *m, struct mount_task *task); // frees it
@@ -214,13 +230,10 @@ void mount_notify_end(struct mount *m);
 void mount_task_add(struct mount_queue *queue, struct mount_task *task);
 // The node's attributes changed behind the kernel's back. data: its data too; only on a queue's thread.
 void mount_tell_node(struct mount *m, uint64_t node, bool data);
+// Only on the thread of m->tellings.
 void mount_tell_name(struct mount *m, uint64_t parent, const char *name);
 // What the node is changed: a file became a link, say. From any thread.
 void mount_tell_type(struct mount *m, uint64_t node);
-// Telling the kernel of names waits for directories that somebody has locked, telling of data until that was
-// written back. Whose request holds a lock of the kernel's (all but ioctls do) must not wait in line behind
-// tellings of names: whoever has the directory locked may wait for that lock. So m->tellings is for what
-// nobody waits for, and for answers to ioctls, m->seeks for what concerns only data.
 // For call_options.changed: told before the ioctl's answer, which mount_ioctl sends through mount_task_add.
 void mount_note_change(void *mount, const struct call_change *change);
 unsigned int mount_changes_noted(void); // on this thread since the last call
@@ -230,13 +243,15 @@ unsigned int mount_changes_noted(void); // on this thread since the last call
 // Of the request that this thread works on.
 struct raw_request {
     uint32_t opcode;      // as the kernel gave it
-// Only on the thread of m->tellings.
     bool kill_privileges; // the write, truncation or open drops set-user-id and set-group-id
     bool acl_kills_sgid;
     uint32_t statx_mask; // not 0: a statx, shown to libfuse as a getattr
 };
 const struct raw_request *raw_current(void);
 bool raw_attach(struct fuse_session *session); // after it was mounted
+// The kernel looks every name up again when it is used next. Waits for nothing; older kernels than 6.16 do
+// not know it.
+void raw_names_expire(struct fuse_session *session);
 void raw_reply_statx(fuse_req_t req, const struct hf_attr *attr, const struct stat *st);
 
 // --- mount_life.c: from the mount to its end -----------------------------------------------------
@@ -246,6 +261,3 @@ int mount_end(const char *directory, bool lazy); // unmounts; -1 and errno
 bool mount_live(struct mount *m, void (*ready)(void *context), void *context);
 
 #endif
-// The kernel looks every name up again when it is used next. Waits for nothing; older kernels than 6.16 do
-// not know it.
-void raw_names_expire(struct fuse_session *session);

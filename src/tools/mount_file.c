@@ -233,18 +233,6 @@ void mount_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
         reply_status(req, status);
 }
 
-// Capabilities go with the first write; that there were none is known until somebody sets some.
-static nt_status capability_forgotten(struct mount *m, struct mount_file *file)
-{
-    uint32_t times = atomic_load(&m->capabilities);
-    if (file->no_capability == times)
-        return STATUS_SUCCESS;
-    nt_status status = mount_capability_drop(m, file->node);
-    if (status == STATUS_SUCCESS)
-        file->no_capability = times;
-    return status;
-}
-
 void mount_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
                  struct fuse_file_info *fi)
 {
@@ -253,7 +241,7 @@ void mount_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, 
     struct mount_file *file = file_of(fi);
     size_t done = 0, part = 0;
     m->changed = true;
-    nt_status status = capability_forgotten(m, file);
+    nt_status status = mount_capability_drop(m, file->node);
     if (status == STATUS_SUCCESS && raw_current()->kill_privileges)
         status = mount_privileges_drop(m, file->node);
     while (status == STATUS_SUCCESS && done < size) {

@@ -167,7 +167,7 @@ static struct look loop_look(struct loop *loop)
         bool serving = count % 2 != 0, moved = count != worker->seen;
         worker->seen = count;
         look.active = look.active || moved || serving;
-        look.busy += worker_is_busy(worker);
+        look.busy += (moved || serving) && worker_is_busy(worker); // the others' clocks stand still
         if (!atomic_load(&worker->reader))
             continue;
         if (serving && !moved) {

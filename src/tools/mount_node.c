@@ -232,9 +232,14 @@ nt_status mount_door_create(void *mount, uint64_t parent, const char *name, uint
 {
     struct mount *m = mount;
     struct mount_inherited inherited;
+    uint64_t times = atomic_load(&m->no_capability.times);
     nt_status status = mount_acl_inherit(m, parent, umask, what, &inherited);
     m->changed = true;
-    return status == STATUS_SUCCESS ? hf_node_create(m->root, parent, name, what, attr) : status;
+    if (status == STATUS_SUCCESS)
+        status = hf_node_create(m->root, parent, name, what, attr);
+    if (status == STATUS_SUCCESS)
+        mount_absence_note(&m->no_capability, attr->id, times);
+    return status;
 }
 
 nt_status mount_create_node(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new *what,

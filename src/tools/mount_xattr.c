@@ -10,6 +10,56 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+// --- what nodes do not have ----------------------------------------------------------------------
+
+void mount_absence_init(struct mount_absence *a)
+{
+    pthread_mutex_init(&a->lock, NULL);
+    a->times = 1; // nothing is known
+}
+
+void mount_absence_destroy(struct mount_absence *a)
+{
+    pthread_mutex_destroy(&a->lock);
+}
+
+void mount_absence_note(struct mount_absence *a, uint64_t node, uint64_t times)
+{
+    pthread_mutex_lock(&a->lock);
+    a->seen[node % ABSENCES].node = node;
+    a->seen[node % ABSENCES].times = times;
+    pthread_mutex_unlock(&a->lock);
+}
+
+static bool is_absent(struct mount_absence *a, uint64_t node)
+{
+    uint64_t times = atomic_load(&a->times);
+    pthread_mutex_lock(&a->lock);
+    bool absent = a->seen[node % ABSENCES].node == node && a->seen[node % ABSENCES].times == times;
+    pthread_mutex_unlock(&a->lock);
+    return absent;
+}
+
+static struct mount_absence *absence_of(struct mount *m, const char *name)
+{
+    return strcmp(name, XATTR_CAPABILITY) == 0    ? &m->no_capability
+           : strcmp(name, XATTR_ACL_DEFAULT) == 0 ? &m->no_default_acl
+                                                  : NULL;
+}
+
+static nt_status value_get(struct mount *m, uint64_t node, const char *name, void *value, size_t size,
+                           size_t *length)
+{
+    struct mount_absence *absence = absence_of(m, name);
+    uint64_t times = absence ? atomic_load(&absence->times) : 0;
+    if (absence && is_absent(absence, node))
+        return STATUS_NONEXISTENT_EA_ENTRY;
+    nt_status status = hf_xattr_get(m->root, node, name, value, size, length);
+    if (absence && status == STATUS_NONEXISTENT_EA_ENTRY)
+        mount_absence_note(absence, node, times);
+    return status;
+}
+
 // --- ACLs ----------------------------------------------------------------------------------------
 
 // count 0: there is none.
@@ -18,7 +68,7 @@ static nt_status acl_read(struct mount *m, uint64_t node, const char *name, stru
     unsigned char value[ACL_SIZE_MAX];
     size_t length;
     acl->count = 0;
-    nt_status status = hf_xattr_get(m->root, node, name, value, sizeof value, &length);
+    nt_status status = value_get(m, node, name, value, sizeof value, &length);
     if (status == STATUS_NONEXISTENT_EA_ENTRY)
         return STATUS_SUCCESS;
     if (status == STATUS_SUCCESS && !acl_parse(acl, value, length))
@@ -87,8 +137,14 @@ static nt_status acl_access_set(struct mount *m, uint64_t node, const void *valu
 
 nt_status mount_capability_drop(struct mount *m, uint64_t node)
 {
+    uint64_t times = atomic_load(&m->no_capability.times);
+    if (is_absent(&m->no_capability, node))
+        return STATUS_SUCCESS;
     nt_status status = hf_xattr_remove(m->root, node, XATTR_CAPABILITY);
-    return status == STATUS_NONEXISTENT_EA_ENTRY ? STATUS_SUCCESS : status;
+    if (status != STATUS_SUCCESS && status != STATUS_NONEXISTENT_EA_ENTRY)
+        return status;
+    mount_absence_note(&m->no_capability, node, times);
+    return STATUS_SUCCESS;
 }
 
 // --- what ntfs-3g calls it -----------------------------------------------------------------------
@@ -337,15 +393,16 @@ void mount_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char
         fuse_reply_err(req, EOPNOTSUPP);
         return;
     }
-    if (strcmp(name, XATTR_CAPABILITY) == 0)
-        m->capabilities++;
+    struct mount_absence *absence = absence_of(m, name);
+    if (absence)
+        absence->times++;
     if (strcmp(name, XATTR_ACL_ACCESS) == 0)
         status = acl_access_set(m, node_of(ino), value, size, flags);
     else
         status = hf_xattr_set(m->root, node_of(ino), name, value, size, (uint32_t)flags);
-    // Once more: a write that looked in between must look again.
-    if (strcmp(name, XATTR_CAPABILITY) == 0)
-        m->capabilities++;
+    // Once more: whoever looked in between must look again.
+    if (absence)
+        absence->times++;
     m->changed = true;
     reply_status(req, status);
 }
@@ -379,7 +436,7 @@ void mount_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t siz
     }
     size = size < HF_XATTR_SIZE_MAX ? size : HF_XATTR_SIZE_MAX;
     void *value = size ? thread_buffer(size) : NULL;
-    nt_status status = hf_xattr_get(m->root, node_of(ino), name, value, value ? size : 0, &length);
+    nt_status status = value_get(m, node_of(ino), name, value, value ? size : 0, &length);
     reply_value(req, size, status, value, length);
 }
 
