@@ -12,10 +12,22 @@
 // FILE_READ_DATA and FILE_WRITE_DATA do on Windows; on a directory, which Linux opens for reading only, on
 // whether the caller may write to it.
 //
+// Sizes are in bytes. *done is how many bytes of out are valid, also with a warning such as
+// STATUS_BUFFER_OVERFLOW; 0 with an error. The buffers are Windows' own (winioctl.h; docs/CODES.md has each
+// code), numbers in them little-endian. Data that programs wrote and the kernel still holds is on the volume
+// before the code works. An errno instead of a status: EFAULT (the memory), EINTR (nothing was done; repeat),
+// ENOMEM, ENOTCONN (the mount is gone), EPROTO (another version). In Python:
+//
+//     head = struct.pack('=IHHIIQQIIQQIIII', 0x6C614368, 1, 4, 0, len(in_), 0, 0, len(in_), out_size, 0, 0,
+//                        code, 0, 0xFFFFFFFF, 0)
+//     message = bytearray((head + in_).ljust(72 + max(len(in_), out_size), b'\0'))
+//     fcntl.ioctl(fd, 3 << 30 | len(message) << 16 | 0xF5 << 8 | 1, message)
+//     status, done = struct.unpack_from('=I', message, 8)[0], struct.unpack_from('=I', message, 36)[0]
+//
 // Limits of FUSE. An ioctl carries at most 16,383 bytes each way, which are read and written back as the size
 // in its number says. Larger buffers travel in pieces that the mount keeps with the open file, each set under
 // a number of its own, so that threads and processes may share a descriptor: at most 1 MiB for each
-// direction, 16 sets at a time on an open file, 64 MiB in the whole mount (else
+// direction, 16 sets at a time on an open file, 64 MiB in the whole mount and 16 MiB of one user (else
 // STATUS_INSUFFICIENT_RESOURCES). A longer output buffer is used up to 1 MiB. The kernel hands no ioctl to
 // the mount on a descriptor opened with O_PATH, nor on fifos, sockets and device nodes; those are reached by
 // name, through the directory they are in (libholdfast: hf_open). The structures are the same for 32- and
@@ -35,8 +47,9 @@
 extern "C" {
 #endif
 
-// What the Linux SMB client offers, on files and directories: checksums are enforced again, the algorithm
-// stays.
+// What the Linux SMB client offers, without an argument, on files open for reading and writing and on
+// directories: checksums are enforced again, the algorithm stays. EACCES, EINVAL (a file without checksums),
+// EROFS.
 #define HF_CIFS_IOC_SET_INTEGRITY 0x0000CF04u // _IO(0xCF, 4)
 
 enum {

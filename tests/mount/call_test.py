@@ -174,6 +174,59 @@ def control_codes_from_python():
     volume.check()
 
 
+def the_example_in_the_documents():
+    """The program in docs/CODES.md compiles as C and C++, and runs."""
+    text = lab.tap.read('docs/CODES.md')
+    source = text[text.index('```c\n') + 5:]
+    source = source[:source.index('```')]
+    volume = lab.Volume('--integrity', 'on')
+    mount = volume.mount()
+    open(mount.join('file'), 'wb').close()
+    for compiler, language in ('cc', 'c'), ('c++', 'c++'):
+        program = os.path.join(volume.folder, language)
+        status, output = lab.tap.run([compiler, '-x', language, '-', '-Wall', '-Wextra', '-Werror', '-o', program,
+                                      '-I', os.path.join(lab.tap.ROOT, 'include')], input=source)
+        assert status == 0, output
+        assert lab.run(program, mount.join('file')) == 'algorithm 1, unit 16384 bytes\n'
+        status, output = lab.tap.run([program, '/dev/null'])
+        assert status == 1 and output == 'errno 25, status 00000000\n', output
+    mount.unmount()
+    volume.check()
+
+
+def ask_on(fd, op, data=b'', handle=0, code=0, room=4096):
+    """One message of any kind; its status and output."""
+    size = CALL.size + max(len(data), room)
+    head = CALL.pack(MAGIC, VERSION, op, 0, len(data), handle, 0, len(data), room, 0, 0, code, 0, 0xFFFFFFFF, 0)
+    message = bytearray((head + data).ljust(size, b'\0'))
+    fcntl.ioctl(fd, 3 << 30 | size << 16 | 0xF5 << 8 | 1, message)
+    answer = CALL.unpack_from(message)
+    return answer[3], bytes(message[CALL.size:CALL.size + answer[4]])
+
+
+def codes_to_the_volume():
+    """docs/CODES.md, through a mount: which are refused, and to whom."""
+    volume = lab.Volume()
+    mount = volume.mount()
+    fd = os.open(mount.path, os.O_RDONLY)
+    opening = struct.pack('=QIIIIIIII', 0, 1, 0x12019F, 7, 1, 0, 0, 0, 0)
+    status, opened = ask_on(fd, 6, opening)
+    assert status == 0, hex(status)
+    handle = struct.unpack_from('=Q', opened)[0]
+    is_mounted, lock, dismount, number = 0x90028, 0x90018, 0x90020, 0x2D1080
+    assert ask_on(fd, CONTROL, handle=handle, code=is_mounted)[0] == 0
+    assert ask_on(fd, CONTROL, handle=handle, code=lock)[0] == 0xC0000022
+    assert ask_on(fd, CONTROL, handle=handle, code=dismount)[0] == 0xC0000022
+    status, device = ask_on(fd, CONTROL, handle=handle, code=number)
+    assert (status, len(device)) == (0, 12)
+    # Not on a file or directory, whosever it is.
+    for code in lock, dismount, number:
+        assert ask_on(fd, CONTROL, code=code)[0] in (0xC000000D, 0xC0000022), hex(code)
+    os.close(fd)
+    mount.unmount()
+    volume.check()
+
+
 def data_that_the_kernel_holds():
     """What was written before a code is on the volume when the code works, whether it was flushed or not."""
     volume = lab.Volume('--integrity', 'on')
@@ -495,6 +548,7 @@ def one_program_on_both():
 
 
 lab.main([native_calls_beside_linux, rights_of_others, rot, a_program_of_windows, the_program_on_paths, an_image_that_is_mounted,
-          an_image_that_somebody_else_has, control_codes_from_python, data_that_the_kernel_holds,
+          an_image_that_somebody_else_has, control_codes_from_python,
+          the_example_in_the_documents, codes_to_the_volume, data_that_the_kernel_holds,
           what_somebody_makes_and_writes, a_part_of_the_volume, names_of_ntfs_3g, rp_220_221_reparse_data_as_an_attribute,
           rp_222_223_224_types, one_program_on_both])
