@@ -76,7 +76,7 @@ case_damaged_superblocks() {
     hf mkdir vol.hf:/dir # so that both slots are used
     expect 0 probe vol.hf
     slot=$(($(value GENERATION) % 2))
-    dd if=/dev/zero of=vol.hf bs=4096 count=1 seek=$((slot * 16)) conv=notrunc status=none
+    printf x | dd of=vol.hf bs=1 count=1 seek=$((slot * 65536 + 100)) conv=notrunc status=none
     expect 0 probe vol.hf
     equal "$(value SUPERBLOCKS) $(value STATE)" '1 damaged-superblock'
     hf ls vol.hf:/
