@@ -280,7 +280,7 @@ static bool is_readonly(struct episode *e)
     struct hf_open_options options = {.access = GENERIC_WRITE, .disposition = FILE_CREATE};
     nt_status status = hf_open("X:\\refused", &options, &h);
     if (status == STATUS_SUCCESS)
-        hf_close(h);
+        status = hf_close(h);
     return status == STATUS_MEDIA_WRITE_PROTECTED || complain(e, "the volume is not read-only", status);
 }
 

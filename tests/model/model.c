@@ -419,6 +419,19 @@ nt_status model_create(struct model *m, const struct op *op)
     return do_open(m, &create);
 }
 
+static nt_status do_clone(struct model *m, const struct node *target, const struct op *op)
+{
+    struct entry *e;
+    if (model_find(m, &op->to, &e) != STATUS_SUCCESS)
+        return STATUS_INVALID_PARAMETER; // not drawn
+    const struct stream_model *from = &m->nodes[e->node].streams[0], *to = &target->streams[0];
+    if (from->summed != to->summed)
+        return STATUS_INVALID_PARAMETER;
+    for (uint32_t i = 0; i < op->length && op->offset + i < to->size; i++)
+        to->bytes[op->offset + i] = op->seed + i < from->size ? from->bytes[op->seed + i] : 0;
+    return STATUS_SUCCESS;
+}
+
 nt_status model_do(struct model *m, const struct op *op)
 {
     struct entry *e;
@@ -450,6 +463,8 @@ nt_status model_do(struct model *m, const struct op *op)
         return do_posix(n, op);
     case OP_EXCHANGE:
         return do_exchange(m, op, e);
+    case OP_CLONE:
+        return do_clone(m, n, op);
     case OP_LIST:
         return n->directory ? STATUS_SUCCESS : STATUS_NOT_A_DIRECTORY;
     default:
@@ -494,7 +509,7 @@ static uint32_t roll_length(uint64_t *state)
 struct op model_op(uint64_t seed, uint32_t number)
 {
     static const uint8_t weights[OP_KINDS] = {12, 8, 30, 6, 6, 5, 8, 8, 5, 5, 2,
-                                              2,  3, 3,  4, 5, 2, 3, 3, 1, 1};
+                                              2,  3, 3,  4, 5, 2, 3, 3, 3, 1, 1};
     uint64_t state = seed * 1000003 + number;
     uint32_t sum = 0, kind = 0;
     for (int i = 0; i < OP_KINDS; i++)
@@ -537,14 +552,15 @@ static void print_path(const struct path *p)
 void model_print_op(const struct op *op, uint32_t number)
 {
     static const char *const kinds[OP_KINDS] = {
-        "open",   "mkdir",     "write",        "append",        "size",        "zero",           "read",
-        "rename", "link",      "delete",       "delete stream", "set reparse", "delete reparse", "integrity",
-        "owner",  "set xattr", "remove xattr", "exchange",      "list",        "flush",          "reopen"};
+        "open",           "mkdir",     "write", "append",    "size",          "zero",
+        "read",           "rename",    "link",  "delete",    "delete stream", "set reparse",
+        "delete reparse", "integrity", "owner", "set xattr", "remove xattr",  "exchange",
+        "clone",          "list",      "flush", "reopen"};
     printf("# %6u %s ", number, kinds[op->kind]);
     print_path(&op->path);
     if (op->stream)
         printf(":%s", model_stream_names[op->stream]);
-    if (op->kind == OP_RENAME || op->kind == OP_LINK || op->kind == OP_EXCHANGE) {
+    if (op->kind == OP_RENAME || op->kind == OP_LINK || op->kind == OP_EXCHANGE || op->kind == OP_CLONE) {
         printf(" -> ");
         print_path(&op->to);
     }

@@ -48,6 +48,7 @@ enum kind {
     OP_XATTR_SET,
     OP_XATTR_REMOVE,
     OP_EXCHANGE, // if both are there
+    OP_CLONE,    // clusters of the file at `to`, if both are there: seed is the offset there
     OP_LIST,
     OP_FLUSH,
     OP_REOPEN,

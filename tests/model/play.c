@@ -161,6 +161,23 @@ static nt_status do_exchange(const struct op *op, hf_handle h)
                           model_name(op->to.names[op->to.depth - 1]), HF_RENAME_EXCHANGE);
 }
 
+static nt_status do_clone(const struct op *op, hf_handle h)
+{
+    struct op at = {.path = op->to, .posix = op->posix};
+    hf_handle source;
+    size_t done;
+    nt_status status = open_op(&at, GENERIC_READ, 0, &source);
+    if (status != STATUS_SUCCESS)
+        return status;
+    DUPLICATE_EXTENTS_DATA in = {.FileHandle = source,
+                                 .SourceFileOffset = op->seed,
+                                 .TargetFileOffset = op->offset,
+                                 .ByteCount = op->length};
+    status = hf_ioctl(h, FSCTL_DUPLICATE_EXTENTS_TO_FILE, &in, sizeof in, NULL, 0, &done);
+    nt_status closed = hf_close(source);
+    return status == STATUS_SUCCESS ? closed : status;
+}
+
 static nt_status do_zero(const struct op *op, hf_handle h)
 {
     int64_t range[2] = {op->offset, (int64_t)op->offset + op->length};
@@ -204,6 +221,8 @@ static nt_status on_handle(const struct op *op, hf_handle h)
         return do_posix(op, h);
     case OP_EXCHANGE:
         return do_exchange(op, h);
+    case OP_CLONE:
+        return do_clone(op, h);
     case OP_REPARSE_SET:
     case OP_REPARSE_DELETE:
         return do_reparse(op, h);
@@ -474,9 +493,35 @@ static void adopt(const struct op *op, struct stream_model *s)
     free(should);
 }
 
+// Of a clone any clusters may be there.
+static void adopt_clone(struct play *p, const struct op *op)
+{
+    struct entry *e, *other;
+    if (model_find(&p->model, &op->path, &e) != STATUS_SUCCESS ||
+        model_find(&p->model, &op->to, &other) != STATUS_SUCCESS)
+        return;
+    struct stream_model *to = &p->model.nodes[e->node].streams[0],
+                        *from = &p->model.nodes[other->node].streams[0];
+    uint8_t *is = malloc(op->length);
+    if (!is)
+        abort();
+    size_t done = read_back(op, op->offset, is);
+    for (uint32_t at = 0; at < done; at += p->cluster) {
+        uint32_t n = 0, most = done - at < p->cluster ? (uint32_t)done - at : p->cluster;
+        for (uint32_t i = op->seed + at;
+             n < most && is[at + n] == (i + n < from->size ? from->bytes[i + n] : 0);)
+            n++;
+        if (n == most)
+            memcpy(to->bytes + op->offset + at, is + at, most);
+    }
+    free(is);
+}
+
 void play_part(struct play *p, const struct op *op, bool opened)
 {
     struct entry *e;
+    if (opened && op->kind == OP_CLONE)
+        adopt_clone(p, op);
     if (!opened || (op->kind != OP_WRITE && op->kind != OP_APPEND && op->kind != OP_ZERO))
         return;
     if (op->creates && model_create(&p->model, op) != STATUS_SUCCESS)
@@ -497,6 +542,25 @@ static bool spell(struct play *p, struct op *op)
     return true;
 }
 
+// Whole clusters that both files have, their last ones included.
+static bool fit_clone(const struct play *p, struct op *op)
+{
+    enum { STEP = 65536 }; // a cluster of any volume
+    struct entry *e, *other;
+    if (model_find(&p->model, &op->path, &e) != STATUS_SUCCESS ||
+        model_find(&p->model, &op->to, &other) != STATUS_SUCCESS)
+        return false;
+    const struct node *to = &p->model.nodes[e->node], *from = &p->model.nodes[other->node];
+    op->offset = op->offset % 3 * STEP;
+    op->seed = op->seed % 3 * STEP;
+    if (to->directory || from->directory || op->offset >= to->streams[0].size ||
+        op->seed >= from->streams[0].size)
+        return false;
+    uint32_t there = to->streams[0].size - op->offset, here = from->streams[0].size - op->seed;
+    op->length = ((there < here ? there : here) + p->cluster - 1) / p->cluster * p->cluster;
+    return to != from || op->offset + op->length <= op->seed || op->seed + op->length <= op->offset;
+}
+
 bool play_prepare(struct play *p, struct op *op)
 {
     bool named = op->kind == OP_WRITE || op->kind == OP_APPEND || op->kind == OP_SIZE ||
@@ -504,6 +568,8 @@ bool play_prepare(struct play *p, struct op *op)
                  op->kind == OP_DELETE_STREAM;
     if (!named)
         op->stream = 0;
+    if (op->kind == OP_CLONE && !fit_clone(p, op))
+        return false;
     return model_has_room(&p->model) && (op->kind != OP_EXCHANGE || spell(p, op));
 }
 
@@ -521,7 +587,7 @@ bool play_op(struct play *p, const struct op *drawn)
         return false;
     if (op.kind == OP_REOPEN || op.kind == OP_FLUSH)
         return true;
-    if ((op.kind == OP_RENAME || op.kind == OP_LINK || op.kind == OP_EXCHANGE) &&
+    if ((op.kind == OP_RENAME || op.kind == OP_LINK || op.kind == OP_EXCHANGE || op.kind == OP_CLONE) &&
         !compare_path(p, &op.to, 0, 0))
         return false;
     return compare_path(p, &op.path, op.stream, op.stream);
@@ -533,6 +599,7 @@ bool play_begin(struct play *p, const struct play_options *o)
     if (p->fd < 0 || ftruncate(p->fd, (off_t)o->megabytes << 20) != 0)
         return complain(p, "no memory file");
     snprintf(p->spec, sizeof p->spec, "file:/proc/self/fd/%d", p->fd);
+    p->cluster = o->cluster;
     model_init(&p->model, o->case_sensitive, o->integrity);
     struct hf_format_options format = {.cluster = o->cluster,
                                        .copies = o->copies,

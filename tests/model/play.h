@@ -15,6 +15,7 @@ struct play {
     struct model model;
     char spec[64];
     int fd;
+    uint32_t cluster;
     char text[512]; // what is not as it should be
     uint32_t full;  // operations that found the volume full
 };
