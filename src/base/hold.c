@@ -21,7 +21,7 @@ static pthread_mutex_t given_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
 static bool has_key;
-static _Thread_local struct notes *own __attribute__((tls_model("initial-exec")));
+static _Thread_local struct notes *own;
 static struct notes nowhere; // stands for: there was no line
 
 static void give_back(void *line)
