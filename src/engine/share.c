@@ -144,7 +144,7 @@ static nt_status clone_step(struct txn *t, struct clone *c, u64 *clusters)
     if (status == STATUS_SUCCESS && !mapped)
         hole_end = MIN(hole_end, e.first);
     u64 n = (mapped ? MIN(c->end, e.first + e.clusters) : hole_end) - c->from;
-    SCOPE_WRITE(&target->lock);
+    SCOPE_HOLD_WRITE(&target->lock);
     if (mapped) {
         // Marked before anything is freed: the two ranges may be neighbours in one stream.
         e.flags |= EXTENT_SHARED;

@@ -85,7 +85,7 @@ static void store_free(struct store *s)
     space_destroy(s);
     cache_destroy(&s->cache);
     pthread_mutex_destroy(&s->tree.mutex);
-    pthread_rwlock_destroy(&s->tree.root_latch);
+    hold_destroy(&s->tree.root_latch);
     pthread_mutex_destroy(&s->mutex);
     pthread_mutex_destroy(&s->ref_mutex);
     pthread_cond_destroy(&s->changed);
@@ -122,7 +122,7 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
                                 from_le64(super->tree.birth),
                                 from_le64(super->tree.sum)};
     pthread_mutex_init(&s->tree.mutex, NULL);
-    pthread_rwlock_init(&s->tree.root_latch, NULL);
+    hold_init(&s->tree.root_latch);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->ref_mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
@@ -520,6 +520,7 @@ bool store_dirty(struct store *s)
 
 void store_purge(struct store *s)
 {
+    tree_purge(s);
     cache_purge(&s->cache);
 }
 

@@ -15,6 +15,7 @@
 #include <holdfast/ntfile.h>
 #include <holdfast/winioctl.h>
 
+#include "base/hold.h"
 #include "base/sum.h"
 #include "engine/engine.h"
 #include "engine/format.h"
@@ -171,12 +172,14 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
 nt_status tree_delete(struct txn *t, const struct key *key); // NO_SUCH_FILE
 // Fill in the checksums of all dirty pages, bottom up, and give the root pointer. No writer is active.
 void tree_seal(struct store *s);
+void tree_purge(struct store *s); // with cache_purge: lets go of the root's page
 
 struct tree {
     pthread_mutex_t mutex; // writers
-    pthread_rwlock_t root_latch;
+    struct hold root_latch;
     struct ptr root;
     u32 level;
+    struct page *page; // the root's, pinned; NULL: not at hand
 };
 
 // --- space.c -------------------------------------------------------------------------------------
@@ -351,7 +354,8 @@ u64 super_mirror_gap(u64 size); // of a volume that is being formatted
 nt_status super_erase(struct blk *b, u64 mirror_gap);
 bool super_check(const struct raw_super *super); // hostile bytes in, yes or no out
 // Whether this is what a commit of this generation that was cut short between its copies leaves in a place
-// that it did not reach: the slot's generation before, or nothing yet. Not damage; the next writer settles it.
+// that it did not reach: the slot's generation before, or nothing yet. Not damage; the next writer settles
+// it.
 bool super_is_before(const struct raw_super *there, u64 generation, const u8 uuid[16]);
 u64 super_place(const struct raw_super *super, u32 slot, u32 copy);
 
@@ -419,7 +423,7 @@ struct stream {
     u64 id;         // the file
     struct key key; // of the record that holds our raw_stream
     pthread_mutex_t writer;
-    pthread_rwlock_t lock;
+    struct hold lock;
     struct raw_stream raw; // as in the record; under lock
     bool unfinished;       // clusters behind the end may still be mapped; under writer
 };

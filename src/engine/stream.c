@@ -36,7 +36,7 @@ nt_status stream_open(struct store *s, u64 id, struct str name, struct stream **
     m->raw = raw;
     m->unfinished = atomic_load(&s->unfinished);
     pthread_mutex_init(&m->writer, NULL);
-    pthread_rwlock_init(&m->lock, NULL);
+    hold_init(&m->lock);
     *out = m;
     return STATUS_SUCCESS;
 }
@@ -46,13 +46,13 @@ void stream_close(struct stream *m)
     if (!m)
         return;
     pthread_mutex_destroy(&m->writer);
-    pthread_rwlock_destroy(&m->lock);
+    hold_destroy(&m->lock);
     free(m);
 }
 
 void stream_get_info(struct stream *m, struct stream_info *info)
 {
-    SCOPE_READ(&m->lock);
+    SCOPE_HOLD_READ(&m->lock);
     *info = (struct stream_info){.size = stream_size(m),
                                  .allocated = from_le64(m->raw.allocated),
                                  .algorithm = from_le16(m->raw.algorithm),
@@ -71,7 +71,7 @@ nt_status stream_save(struct txn *t, struct stream *m, const struct raw_stream *
 
 void stream_adopt(struct stream *m, const struct raw_stream *raw)
 {
-    SCOPE_WRITE(&m->lock);
+    SCOPE_HOLD_WRITE(&m->lock);
     m->raw = *raw;
 }
 
@@ -177,7 +177,7 @@ static nt_status read_units(struct stream *m, u64 pos, u8 *data, u64 len)
 nt_status stream_read(struct stream *m, u64 offset, void *data, size_t len, size_t *done)
 {
     *done = 0;
-    SCOPE_READ(&m->lock);
+    SCOPE_HOLD_READ(&m->lock);
     if (len == 0)
         return STATUS_SUCCESS;
     if (offset >= stream_size(m))
@@ -199,7 +199,7 @@ nt_status stream_map(struct stream *m, u64 offset, u64 *device, u64 *len)
     struct extent e;
     *device = UINT64_MAX;
     *len = 0;
-    SCOPE_READ(&m->lock);
+    SCOPE_HOLD_READ(&m->lock);
     if (offset >= stream_size(m))
         return STATUS_END_OF_FILE;
     nt_status status = extent_find_part(m->store, stream_data(m), offset / s->cluster, 0, &e); // without sums
@@ -294,7 +294,7 @@ static nt_status switch_mapping(struct txn *t, struct stream *m, const struct ex
     struct raw_stream raw = m->raw;
     bool done;
     u64 freed;
-    SCOPE_WRITE(&m->lock);
+    SCOPE_HOLD_WRITE(&m->lock);
     TRY(extent_unmap(t, stream_data(m), e->first, e->first + e->clusters, UINT32_MAX, &done, &freed));
     TRY(extent_map(t, stream_data(m), e));
     u64 allocated = from_le64(raw.allocated) + ((u64)e->clusters - freed) * m->store->cluster;
@@ -535,7 +535,7 @@ static nt_status punch_batch(struct txn *t, struct stream *m, u64 first, u64 end
     enum { BATCH = 16 };
     struct raw_stream raw = m->raw;
     u64 freed;
-    SCOPE_WRITE(&m->lock);
+    SCOPE_HOLD_WRITE(&m->lock);
     TRY(extent_unmap(t, stream_data(m), first, end, BATCH, done, &freed));
     raw.allocated =
         to_le64(from_le64(raw.allocated) - MIN(from_le64(raw.allocated), freed * m->store->cluster));

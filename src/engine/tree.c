@@ -77,10 +77,11 @@ struct walk {
     tree_visit *visit;
     void *context;
     nt_status visited;  // WALK_FOUND: what visit said
-    struct key hop;     // WALK_HOP: where the neighbouring leaf begins (or ends)
+    struct key *hop;    // WALK_HOP: where the neighbouring leaf begins (or ends)
     struct ptr missing; // WALK_LOAD: this page is not in the cache
     u32 missing_level;
     bool damaged;             // a page on the way has a damaged copy
+    bool rootless;            // the tree did not have the root's page at hand
     struct page_trace *trace; // may be NULL
 };
 
@@ -90,19 +91,22 @@ static bool may_change(struct store *s, const struct page *page)
     return page->birth >= atomic_load_explicit(&s->generation, memory_order_acquire);
 }
 
-// One walk from the root without I/O.
+// One walk from the root without I/O. The root's page needs no pin of ours while the root latch is held.
 static enum walk_result walk_down(struct store *s, struct walk *w)
 {
-    struct page *page = NULL;
+    struct page *page = NULL, *pinned = NULL;
+    pthread_rwlock_t *latch = NULL;
     bool has_hop = false, downward = w->match == TREE_AT_MOST || w->match == TREE_BELOW;
-    pthread_rwlock_rdlock(&s->tree.root_latch);
-    pthread_rwlock_t *latch = &s->tree.root_latch;
+    hold_read(&s->tree.root_latch);
+    bool at_root = true;
     struct ptr ptr = s->tree.root;
     u32 level = s->tree.level;
+    struct page *root = s->tree.page;
+    w->rootless = !root;
     if (w->trace)
         *w->trace = (struct page_trace){.top = level};
     for (;; level--) {
-        struct page *child = page_find(s, &ptr, PAGE_TREE, level);
+        struct page *child = root ? root : page_find(s, &ptr, PAGE_TREE, level);
         if (w->trace) {
             w->trace->ptr[level] = ptr;
             w->trace->bottom = level;
@@ -114,9 +118,15 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
             w->damaged = true;
         if (latch)
             pthread_rwlock_unlock(latch);
-        page_put(page);
+        page_put(pinned);
+        if (at_root && !root) {
+            hold_release(&s->tree.root_latch);
+            at_root = false;
+        }
+        pinned = root ? NULL : child;
         page = child;
         latch = next;
+        root = NULL;
         if (!page) {
             w->missing = ptr;
             w->missing_level = level;
@@ -126,10 +136,10 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
             break;
         u32 i = child_index(page->data, w->key, w->match);
         if (w->match != TREE_EQUAL && (downward ? i > 0 : i + 1 < node_count(page->data))) {
-            key_set(&w->hop, node_key(page->data, downward ? i : i + 1));
+            key_set(w->hop, node_key(page->data, downward ? i : i + 1));
             has_hop = true;
             if (w->trace)
-                w->trace->next = w->hop;
+                w->trace->next = *w->hop;
         }
         ptr = node_child(page->data, i);
     }
@@ -141,8 +151,25 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
     }
     if (latch)
         pthread_rwlock_unlock(latch);
-    page_put(page);
+    page_put(pinned);
+    if (at_root)
+        hold_release(&s->tree.root_latch);
     return result;
+}
+
+// So that readers need not look for it.
+static void keep_root(struct store *s)
+{
+    SCOPE_HOLD_WRITE(&s->tree.root_latch);
+    if (!s->tree.page)
+        s->tree.page = page_find(s, &s->tree.root, PAGE_TREE, s->tree.level);
+}
+
+void tree_purge(struct store *s)
+{
+    SCOPE_HOLD_WRITE(&s->tree.root_latch);
+    page_put(s->tree.page);
+    s->tree.page = NULL;
 }
 
 static void repair_way(struct store *s, struct slice key);
@@ -152,6 +179,8 @@ static enum walk_result walk(struct store *s, struct walk *w)
 {
     w->damaged = false;
     enum walk_result result = walk_down(s, w);
+    if (w->rootless)
+        keep_root(s);
     if (w->damaged)
         repair_way(s, w->key);
     return result;
@@ -160,8 +189,8 @@ static enum walk_result walk(struct store *s, struct walk *w)
 nt_status tree_look(struct store *s, const struct key *key, enum tree_match match, tree_visit *visit,
                     void *context)
 {
-    struct walk w = {.key = key_slice(key), .match = match, .visit = visit, .context = context};
-    struct key hop;
+    struct key next, hop;
+    struct walk w = {.key = key_slice(key), .match = match, .visit = visit, .context = context, .hop = &next};
     struct ptr failed = {0};
     for (;;) {
         switch (walk(s, &w)) {
@@ -170,7 +199,7 @@ nt_status tree_look(struct store *s, const struct key *key, enum tree_match matc
         case WALK_NONE:
             return STATUS_NO_SUCH_FILE;
         case WALK_HOP:
-            hop = w.hop;
+            key_set(&hop, key_slice(&next));
             w.key = key_slice(&hop);
             w.match = match == TREE_AT_MOST || match == TREE_BELOW ? TREE_BELOW : TREE_AT_LEAST;
             break;
@@ -213,10 +242,12 @@ nt_status tree_find(struct store *s, const struct key *key, enum tree_match matc
 nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *trace)
 {
     struct record record;
+    struct key hop;
     struct walk w = {.key = key_slice(key),
                      .match = TREE_AT_LEAST,
                      .visit = copy_record,
                      .context = &record,
+                     .hop = &hop,
                      .trace = trace};
     struct ptr failed = {0};
     while (walk(s, &w) == WALK_LOAD) {
@@ -313,9 +344,14 @@ static void free_tree_page(struct store *s, struct page *p)
     page_drop(s, p);
 }
 
-static void set_root(struct store *s, const struct ptr *ptr, u32 level)
+// page: the new root's, or NULL when it is not at hand.
+static void set_root(struct store *s, const struct ptr *ptr, u32 level, struct page *page)
 {
-    SCOPE_WRITE(&s->tree.root_latch);
+    if (page)
+        atomic_fetch_add(&page->pins, 1);
+    SCOPE_HOLD_WRITE(&s->tree.root_latch);
+    page_put(s->tree.page);
+    s->tree.page = page;
     s->tree.root = *ptr;
     s->tree.level = level;
 }
@@ -351,7 +387,7 @@ static nt_status path_make_writable(struct store *s, struct path *path)
         TRY(page_copy(s, old, level, &copy));
         struct ptr ptr = ptr_of(copy);
         if (level == path->top)
-            set_root(s, &ptr, level);
+            set_root(s, &ptr, level, copy);
         else
             set_child(path->page[level + 1], path->slot[level + 1], &ptr);
         path->page[level] = copy;
@@ -375,7 +411,7 @@ static nt_status grow_root(struct store *s, struct path *path)
     path->page[path->top] = root;
     path->slot[path->top] = 0;
     ptr = ptr_of(root);
-    set_root(s, &ptr, path->top);
+    set_root(s, &ptr, path->top, root);
     return STATUS_SUCCESS;
 }
 
@@ -607,7 +643,7 @@ static void rebalance(struct store *s, struct path *path)
         struct page *root = path->page[path->top];
         struct ptr child = node_child(root->data, 0);
         path->page[path->top--] = NULL;
-        set_root(s, &child, path->top);
+        set_root(s, &child, path->top, path->page[path->top]);
         free_tree_page(s, root);
     }
 }
@@ -664,6 +700,6 @@ void tree_seal(struct store *s)
     ASSERT(root);
     u64 sum = seal(s, root, s->tree.level);
     page_put(root);
-    SCOPE_WRITE(&s->tree.root_latch);
+    SCOPE_HOLD_WRITE(&s->tree.root_latch);
     s->tree.root.sum = sum;
 }
