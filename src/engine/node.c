@@ -47,10 +47,24 @@ struct slice node_value(const u8 *data, u32 i)
     return (struct slice){r + RECORD + get_le16(r), get_le16(r + 2)};
 }
 
+// Keys are short and mostly begin with the same object: eight bytes at a time beat a call of memcmp.
+static inline int compare(struct slice a, struct slice b)
+{
+    u32 common = MIN(a.len, b.len), i = 0;
+    for (; i + 8 <= common; i += 8) {
+        u64 x = get_be64(a.p + i), y = get_be64(b.p + i);
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    for (; i < common; i++)
+        if (a.p[i] != b.p[i])
+            return a.p[i] < b.p[i] ? -1 : 1;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
 int key_compare(struct slice a, struct slice b)
 {
-    int order = memcmp(a.p, b.p, MIN(a.len, b.len));
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+    return compare(a, b);
 }
 
 u32 node_search(const u8 *data, struct slice key, bool *found)
@@ -59,7 +73,11 @@ u32 node_search(const u8 *data, struct slice key, bool *found)
     *found = false;
     while (low < high) {
         u32 middle = (low + high) / 2;
-        int order = key_compare(node_key(data, middle), key);
+        // One of these comes next.
+        __builtin_prefetch(record_at(data, (low + middle) / 2));
+        if (middle + 1 < high)
+            __builtin_prefetch(record_at(data, (middle + 1 + high) / 2));
+        int order = compare(node_key(data, middle), key);
         if (order == 0) {
             *found = true;
             return middle;
