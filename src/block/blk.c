@@ -142,12 +142,6 @@ static nt_status check_transfer(struct blk *b, size_t len, u64 offset, bool writ
     return STATUS_SUCCESS;
 }
 
-static void count(u64 *calls, u64 *bytes, size_t len)
-{
-    __atomic_fetch_add(calls, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(bytes, len, __ATOMIC_RELAXED);
-}
-
 static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset, bool write,
                           struct sense *sense)
 {
@@ -160,13 +154,8 @@ static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, in
             return STATUS_INVALID_PARAMETER;
     TRY(blk_enter(b, medium, sense));
     nt_status status = check_transfer(b, len, offset, write, sense);
-    if (status == STATUS_SUCCESS && len > 0) {
-        if (write)
-            count(&b->writes, &b->write_bytes, len);
-        else
-            count(&b->reads, &b->read_bytes, len);
+    if (status == STATUS_SUCCESS && len > 0)
         status = (write ? b->ops->pwritev : b->ops->preadv)(b, iov, n, offset, sense);
-    }
     blk_leave(b);
     return status;
 }
@@ -209,7 +198,6 @@ nt_status blk_flush(struct blk *b, struct sense *sense)
     if (!sense)
         sense = &unwanted;
     TRY(blk_enter(b, 0, sense));
-    __atomic_fetch_add(&b->flushes, 1, __ATOMIC_RELAXED);
     nt_status status = b->ops->flush(b, sense);
     blk_leave(b);
     return status;

@@ -66,7 +66,6 @@ struct blk {
     u32 flags;   // enum blk_flags; BLK_READONLY is also set when the medium is write-protected
     u64 medium;  // removable: 1, 2, 3 ...: moves on together with each unit attention for a new medium
     pthread_rwlock_t lock; // removable: commands share it, a change of medium has it alone
-    u64 reads, writes, read_bytes, write_bytes, flushes; // counted by blk.c (relaxed atomics)
 };
 
 // A back end. Every function but open and close reports sense; a back end fills *sense on failure and returns

@@ -202,12 +202,6 @@ nt_status media_flush(struct device *device, struct irp *irp)
                &(struct command){.use = SENSE_OF_OTHER, .flags = irp->flags, .send = send_flush});
 }
 
-static bool is_empty(struct drive *drive)
-{
-    SCOPE_LOCK(&drive->mutex);
-    return drive->state == MEDIA_ABSENT;
-}
-
 static nt_status transfer(struct device *device, struct irp *irp, struct command *c)
 {
     struct iovec one = {irp->p.read.data, irp->p.read.length};
@@ -216,7 +210,7 @@ static nt_status transfer(struct device *device, struct irp *irp, struct command
     c->iov = irp->p.read.iov ? irp->p.read.iov : &one;
     c->iov_count = irp->p.read.iov ? irp->p.read.iov_count : 1;
     // What comes into an empty drive without a word must be noticed before it is read or written.
-    if (is_empty(drive_of(device)) && !media_must_verify(device, irp->flags))
+    if (drive_of(device)->state == MEDIA_ABSENT && !media_must_verify(device, irp->flags))
         TRY(media_ready(device, irp, 0));
     TRY(run(device, irp, c));
     irp->information = irp->p.read.length;

@@ -12,9 +12,9 @@ struct drive {
     struct drive_options options;
     _Atomic u32 count;  // media changes since the attach; a hint that may count too many (D6)
     _Atomic u64 medium; // the medium of blk that transfers are for: moves on only after a change was marked
-    pthread_mutex_t mutex; // what follows
-    enum media_state state;
-    u64 size; // of the medium when it was last seen
+    pthread_mutex_t mutex;          // what follows
+    _Atomic enum media_state state; // every transfer asks for it, without the mutex
+    u64 size;                       // of the medium when it was last seen
     drive_event_fn *listener;
     void *listener_context;
     pthread_mutex_t removal; // of PREVENT and ALLOW: the count and what the drive was told agree

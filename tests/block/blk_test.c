@@ -63,23 +63,6 @@ static void refuses_writes_to_a_read_only_medium(void **state)
     blk_close(b);
 }
 
-static void counts_calls_and_bytes(void **state)
-{
-    (void)state;
-    struct blk *b;
-    char data[300] = {0};
-    assert_ok(blk_sim_new(4096, 0, &b));
-    assert_ok(blk_pwritev(b, (struct iovec[]){{data, 100}, {data, 200}}, 2, 0, NULL));
-    assert_ok(blk_pread(b, data, 50, 0, NULL));
-    assert_ok(blk_flush(b, NULL));
-    assert_int_equal(b->writes, 1);
-    assert_int_equal(b->write_bytes, 300);
-    assert_int_equal(b->reads, 1);
-    assert_int_equal(b->read_bytes, 50);
-    assert_int_equal(b->flushes, 1);
-    blk_close(b);
-}
-
 static void plain_statuses(void **state)
 {
     (void)state;
@@ -138,7 +121,6 @@ int main(void)
         cmocka_unit_test(opens_by_prefix),
         cmocka_unit_test(refuses_what_lies_beyond_the_end),
         cmocka_unit_test(refuses_writes_to_a_read_only_medium),
-        cmocka_unit_test(counts_calls_and_bytes),
         cmocka_unit_test(plain_statuses),
         cmocka_unit_test(a_transfer_for_one_medium_never_meets_another),
     };
