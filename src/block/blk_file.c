@@ -146,8 +146,9 @@ static nt_status transfer(struct blk *b, const struct iovec *iov, int n, u64 off
         memcpy(batch, iov, (size_t)used * sizeof *iov);
         batch[0].iov_base = (char *)batch[0].iov_base + skip;
         batch[0].iov_len -= skip;
-        ssize_t done =
-            write ? pwritev(f->fd, batch, used, (off_t)offset) : preadv(f->fd, batch, used, (off_t)offset);
+        ssize_t done = write       ? pwritev(f->fd, batch, used, (off_t)offset)
+                       : used == 1 ? pread(f->fd, batch->iov_base, batch->iov_len, (off_t)offset)
+                                   : preadv(f->fd, batch, used, (off_t)offset);
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
