@@ -192,10 +192,10 @@ case_a_commit_waits_for_the_medium_to_come_back() {
     equal "$(wc -l <log)" 1
     for _ in $(seq 100); do
         cp vol.hf copy.hf
-        ! hf stat copy.hf:/$i >out 2>&1 || break
+        ! hf stat copy.hf:/"$i" >out 2>&1 || break
         sleep 0.1
     done
-    hf stat copy.hf:/$i
+    hf stat copy.hf:/"$i"
     kill "$daemon"
     wait "$daemon"
     expect 0 check vol.hf
