@@ -514,6 +514,12 @@ def rp_222_223_224_types():
 
 # --- one program, an image and a mount --------------------------------------------------------------------------------
 
+def sanitizers_of(library):
+    """What a program that was built without them must load first to use a library that was built with them."""
+    words = lab.run('ldd', library).split()
+    return ':'.join(word for word in words if word.startswith('/') and any(s in word for s in ('libasan', 'libtsan')))
+
+
 def one_program_on_both():
     """Programs written for Windows, and this project's own, say the same on an image and on a mount of one."""
     sources = os.path.join(lab.tap.ROOT, 'tests', 'win32', 'unchanged')
@@ -526,6 +532,8 @@ def one_program_on_both():
         device = f'X:=mount:{mount.path}' if mount else f'X:=file:{volume.path},removable'
         environment = dict(os.environ, HOLDFAST_DEVICES=device)
         environment.pop('LD_LIBRARY_PATH', None)
+        if lab.SANITIZED:
+            environment['LD_PRELOAD'] = sanitizers_of(os.path.join(lab.tap.BUILD, 'libholdfast-win32.so'))
         said[place] = []
         for name, words in ('setintegrity', ['X:\\a.txt', 'on']), ('setintegrity', ['X:/b.txt', 'off']), \
                 ('setintegrity', ['X:\\none']), ('junction', []):
