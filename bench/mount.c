@@ -57,7 +57,7 @@ static struct side {
 
 static struct {
     const uint64_t *amount;
-    int round, rounds;
+    int round, rounds, met, missed;
     const char *only; // rows whose names have this word; NULL: all
     struct side *on;  // the side whose turn it is
     char log[PATH_SIZE];
@@ -478,6 +478,8 @@ static void print_row(const struct row *row)
     int used = print_aim(row->ntfs, NTFS, ns, &met, &judged);
     used += print_aim(row->btrfs, BTRFS, ns, &met, &judged);
     printf("%*s%s\n", 27 - used, "", !met ? "MISSED" : judged ? "met" : "?");
+    bench.met += met && judged;
+    bench.missed += !met;
 }
 
 static void print_table(void)
@@ -494,13 +496,15 @@ static void print_table(void)
         if (row_is_asked(&rows[i]))
             print_row(&rows[i]);
     printf(
-        "\nMedians of %d rounds, the sides in turns, images of one size on one host file system, written "
-        "once "
-        "before;\na file of %llu MiB, %llu small files of %d bytes in folders of %d. Cold: mounted anew, the "
-        "host's cache dropped.\nntfs-3g with big_writes on the image, btrfs and ext4 over loop devices; "
-        "Holdfast and btrfs check all data.\nRatios are speeds: 2.00 is twice as fast as the peer.\n",
-        bench.rounds, (unsigned long long)bench.amount[BIG] / MIB, (unsigned long long)bench.amount[FILES],
-        SMALL_SIZE, FILES_PER_FOLDER);
+        "\nAims: %d rows met, %d missed.\n"
+        "Medians of %d rounds, the sides in turns, images of one size on one host file system, written once "
+        "before;\na file of %llu MiB, %llu small files of %d bytes in folders of %d. Cold: mounted anew, "
+        "the host's cache dropped.\nntfs-3g with big_writes on the image, btrfs and ext4 over loop "
+        "devices; each reads and writes its image through the\nhost's cache, and each flush is an "
+        "fdatasync of the image. Holdfast and btrfs check all data.\n"
+        "Ratios are speeds: 2.00 is twice as fast as the peer.\n",
+        bench.met, bench.missed, bench.rounds, (unsigned long long)bench.amount[BIG] / MIB,
+        (unsigned long long)bench.amount[FILES], SMALL_SIZE, FILES_PER_FOLDER);
     for (int side = 0; side < SIDES; side++)
         if (!sides[side].present)
             printf("%s was skipped: %s\n", sides[side].name, sides[side].reason);
