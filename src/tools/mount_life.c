@@ -152,7 +152,7 @@ static void settings_ask(dev_t device)
 {
     if (geteuid() != 0)
         return;
-    setting_write(major(device), minor(device), "read_ahead_kb", "1024");
+    setting_write(major(device), minor(device), "read_ahead_kb", "256");
     setting_write(major(device), minor(device), "strict_limit", "0");
     setting_write(major(device), minor(device), "max_ratio", "100");
 }
