@@ -500,8 +500,8 @@ static void print_table(void)
         "Medians of %d rounds, the sides in turns, images of one size on one host file system, written once "
         "before;\na file of %llu MiB, %llu small files of %d bytes in folders of %d. Cold: mounted anew, "
         "the host's cache dropped.\nntfs-3g with big_writes on the image, btrfs and ext4 over loop "
-        "devices; each reads and writes its image through the\nhost's cache, and each flush is an "
-        "fdatasync of the image. Holdfast and btrfs check all data.\n"
+        "devices; each reads and writes its image through the\nhost's cache, and each flush ends in one "
+        "of the image. Holdfast and btrfs check all data.\n"
         "Ratios are speeds: 2.00 is twice as fast as the peer.\n",
         bench.met, bench.missed, bench.rounds, (unsigned long long)bench.amount[BIG] / MIB,
         (unsigned long long)bench.amount[FILES], SMALL_SIZE, FILES_PER_FOLDER);
