@@ -524,7 +524,9 @@ void work_clone(struct work *w, const char *from, u64 from_offset, const char *t
     if (m != source)
         stream_close(m);
     stream_close(source);
-    memcpy(data + to_offset, source_now->data + from_offset, len);
+    u64 n = MIN(len, size - to_offset), there = MIN(n, source_now->size - from_offset);
+    memcpy(data + to_offset, source_now->data + from_offset, there);
+    memset(data + to_offset + there, 0, n - there); // behind the source's end
     note_content(w, stream_fact(w, to), data, size);
     w->history.gradual = stream_fact(w, to);
     step(w, false, "clone %s %llu %s %llu %llu", from, (unsigned long long)from_offset, to,

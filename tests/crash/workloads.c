@@ -225,6 +225,17 @@ static void delete_large(struct work *w)
     }
 }
 
+// As much of it as both files have, to the ends of their last clusters.
+static void clone_part(struct work *w, const char *from, u64 at, const char *to, u64 there, u64 len)
+{
+    u32 cluster = w->history.cluster;
+    u64 source = align_up(work_length(w, from), cluster), target = align_up(work_length(w, to), cluster);
+    if (target > 0 && work_random(w, 3) == 0)
+        there = target - cluster;
+    if (at < source && there < target)
+        work_clone(w, from, at, to, there, MIN(len, MIN(source - at, target - there)));
+}
+
 static void clone_ranges(struct work *w)
 {
     u32 cluster = w->history.cluster;
@@ -242,10 +253,12 @@ static void clone_ranges(struct work *w)
                                  1 + work_random(w, 9000)));
         else if (work_random(w, 4) == 0)
             work_zero(w, work_random(w, 2) ? from : to, at, len * cluster);
+        else if (work_random(w, 4) == 0)
+            work_size(w, work_random(w, 2) ? from : to, work_random(w, clusters * cluster));
         else if (work_random(w, 2))
-            work_clone(w, from, at, to, there, len * (u64)cluster);
+            clone_part(w, from, at, to, there, len * (u64)cluster);
         else
-            work_clone(w, to, at, from, there, len * (u64)cluster);
+            clone_part(w, to, at, from, there, len * (u64)cluster);
         work_maybe_commit(w);
     }
 }

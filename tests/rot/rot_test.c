@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rot: on a small full volume every place in use is damaged in turn, in every way that media are known for.
 // Each read then gives the right bytes or a status. Every failure names the damage; the same damage is done
-// again by `rot_test --only COPIES KIND OFFSET`.
+// again by `rot_rot_test --only COPIES KIND OFFSET`.
 //   rot_test            every sector and page, some bytes of the superblocks and of a few pages
 //   rot_test --torture  every kind of damage to every sector, and every single byte of the image
 #include "tests/rot/sample.h"
@@ -197,8 +197,8 @@ static void judge(struct rot *r, const struct damage *d, enum sample_depth depth
     struct store *s;
     bool harmless = is_harmless(r, d), data = place_at(r, d->offset)->kind == PLACE_DATA ||
                                               (d->kind == SWAP && place_at(r, d->other)->kind == PLACE_DATA);
-    snprintf(damage_text, sizeof damage_text, "--only %u %s %llu (%u bytes)", r->copies,
-             damage_names[d->kind], (unsigned long long)d->offset, d->length);
+    snprintf(damage_text, sizeof damage_text, "%u bytes: repeat: rot_rot_test --only %u %s %llu", d->length,
+             r->copies, damage_names[d->kind], (unsigned long long)d->offset);
     if (!inflict(r, d))
         return;
     alarm(PATIENCE);
@@ -250,8 +250,8 @@ static void damage_place(struct rot *r, u64 offset, u32 length, enum damage_kind
     if (kind == SWAP)
         d.other = partner(r, offset, length);
     if (kind == FLIP && !chosen.only) {
-        d.mask = (u8)(1u << scatter(offset) % 8);
         d.offset += scatter(offset + 1) % length;
+        d.mask = (u8)(1u << scatter(d.offset) % 8); // as damage_byte would
         d.length = 1;
     }
     d.other = kind == SWAP ? d.other : d.offset;
