@@ -77,7 +77,7 @@ static bool run(const struct history *h)
         exit(1);
     }
     if (pid == 0) {
-        alarm(CHILD_SECONDS);
+        alarm(CHILD_SECONDS + h->count / 50);
         _exit(child(h));
     }
     while (waitpid(pid, &status, 0) < 0)
