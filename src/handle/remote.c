@@ -568,6 +568,53 @@ static nt_status set(struct device *device, struct irp *irp)
     return STATUS_SUCCESS;
 }
 
+// Where an entry of a directory class has the length of its name (32 bits) and the name; false: not known
+// here.
+static bool entry_layout(u32 class_, size_t *length_at, size_t *name_at)
+{
+    static const struct {
+        u32 class_;
+        u16 length, name;
+    } rows[] = {
+        {FileDirectoryInformation, 60, 64},        {FileFullDirectoryInformation, 60, 68},
+        {FileBothDirectoryInformation, 60, 94},    {FileNamesInformation, 8, 12},
+        {FileIdBothDirectoryInformation, 60, 104}, {FileIdFullDirectoryInformation, 60, 80},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].class_ != class_)
+            continue;
+        *length_at = rows[i].length;
+        *name_at = rows[i].name;
+        return true;
+    }
+    return false;
+}
+
+// Programs follow the entries' offsets without asking, and what serves a mount may be anybody's program.
+static nt_status listing_check(u32 class_, const u8 *data, size_t length)
+{
+    bool ours = class_ == FileHfDirectoryInformation;
+    size_t next_at = ours ? offsetof(struct hf_dirent, next) : 0,
+           length_at = offsetof(struct hf_dirent, name_length), name_at = offsetof(struct hf_dirent, name),
+           at = 0;
+    if (!ours && !entry_layout(class_, &length_at, &name_at))
+        length_at = name_at = 4; // of others only the offsets
+    while (length > 0) {
+        if (length - at < name_at + ours)
+            return STATUS_INTERNAL_ERROR;
+        u32 name = length_at == name_at ? 0 : get_le32(data + at + length_at),
+            next = get_le32(data + at + next_at);
+        if (name > length - at - name_at - ours || (ours && data[at + name_at + name]))
+            return STATUS_INTERNAL_ERROR;
+        if (next == 0)
+            break;
+        if (next < name_at || next % 4 || next >= length - at)
+            return STATUS_INTERNAL_ERROR;
+        at += next;
+    }
+    return STATUS_SUCCESS;
+}
+
 static nt_status list(struct device *device, struct irp *irp)
 {
     struct remote *r = remote_of(device);
@@ -580,6 +627,8 @@ static nt_status list(struct device *device, struct irp *irp)
     // As many entries as one message carries; the caller asks again.
     nt_status status = call(r, &head, irp->p.directory.pattern.p, irp->p.directory.pattern.len,
                             irp->p.directory.data, MIN(irp->p.directory.length, DATA_MAX));
+    if (status == STATUS_SUCCESS)
+        TRY(listing_check(irp->p.directory.class_, irp->p.directory.data, head.out_length));
     irp->information = head.out_length;
     return status;
 }

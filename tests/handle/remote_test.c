@@ -13,6 +13,8 @@ static struct call_door *door;
 static hf_handle door_root;
 static struct call_caller caller;
 static u64 door_node = HF_NODE_ROOT; // the descriptor's directory
+static size_t lie_at;                // in an answer; 0: none
+static u32 lie;
 static unsigned messages, changes, privileges_dropped;
 static struct call_change last_change;
 static char last_name[256];
@@ -34,6 +36,8 @@ static int send_message(void *context, void *message, size_t size)
     messages++;
     int error = call_serve(door, &caller, &fd, message, size, answer, size, &used);
     assert_true(used <= size);
+    if (lie_at && used > lie_at + 4)
+        memcpy(answer + lie_at, &lie, sizeof lie);
     memcpy(message, answer, used);
     return error;
 }
@@ -296,6 +300,39 @@ static void listing(void **state)
     assert_status(
         hf_query_directory(h, FileNamesInformation, "none", true, true, buffer, sizeof buffer, &done),
         STATUS_NO_SUCH_FILE);
+    assert_ok(hf_close(h));
+}
+
+// A mount is whatever its server says: entries must not lead out of the buffer.
+static void listings_that_lie(void **state)
+{
+    (void)state;
+    static u8 buffer[4096];
+    hf_handle h;
+    size_t done, head = sizeof(struct hf_linux_call);
+    static const u32 values[] = {1, 8, 4000, 5000, 0x7ffffff0, UINT32_MAX};
+    put("X:/a", "x");
+    put("X:/b", "x");
+    assert_ok(stack_open("Y:/", FILE_LIST_DIRECTORY, 0, 0, &h));
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        lie = values[i];
+        lie_at = head + offsetof(struct hf_dirent, next);
+        assert_status(hf_list(h, NULL, true, buffer, sizeof buffer, &done), STATUS_INTERNAL_ERROR);
+        lie_at = lie > 8 ? head + offsetof(struct hf_dirent, name_length) : lie_at;
+        assert_status(hf_list(h, NULL, true, buffer, sizeof buffer, &done), STATUS_INTERNAL_ERROR);
+        lie_at = 0;
+        assert_ok(hf_list(h, NULL, true, buffer, sizeof buffer, &done));
+        lie_at = head + 60;
+        if (lie > 8)
+            assert_status(hf_query_directory(h, FileFullDirectoryInformation, NULL, true, false, buffer,
+                                             sizeof buffer, &done),
+                          STATUS_INTERNAL_ERROR);
+        lie_at = 0;
+    }
+    for (u32 class_ = 0; class_ < 80; class_++) { // and those that tell the truth are believed
+        nt_status status = hf_query_directory(h, class_, NULL, true, false, buffer, sizeof buffer, &done);
+        assert_true(status != STATUS_INTERNAL_ERROR);
+    }
     assert_ok(hf_close(h));
 }
 
@@ -966,6 +1003,7 @@ int main(void)
         CASE(links),
         CASE(names),
         CASE(listing),
+        CASE(listings_that_lie),
         CASE(information),
         CASE(locks),
         CASE(codes),
