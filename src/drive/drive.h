@@ -32,6 +32,7 @@ enum drive_event {
     DRIVE_EVENT_BECOMING_READY,
     DRIVE_EVENT_FAILURE_PREDICTED,
 };
+// Called in the middle of the request that found it, which holds locks: it must not send requests.
 typedef void drive_event_fn(void *context, struct device *device, enum drive_event event, u32 count);
 void drive_listen(struct device *device, drive_event_fn *fn, void *context);
 

@@ -13,11 +13,12 @@
 // never changes in place.
 //
 // Locks, in the order in which they are taken (left first; each may be skipped):
-//   the caller's (fs) -> stream.writer -> stream.lock -> txn gate (shared: txn_begin..txn_end; exclusive: a
-//   commit's seal)
-//   -> store.ref_mutex -> tree.mutex (writers) -> root latch -> page latches, parent before child ->
-//   space.mutex
-//   -> cache stripe.  Readers of the tree take only latches. A stream's readers share stream.lock.
+//   the caller's (fs) -> stream.writer -> txn gate (shared: txn_begin..txn_end; exclusive: a commit's seal)
+//   -> stream.lock -> store.ref_mutex -> tree.mutex (writers) -> root latch -> page latches, parent before
+//   child -> space.mutex -> cache stripe.
+// Readers of the tree take only the root latch and latches. A stream's readers share stream.lock. This lock
+// and the root latch are holds (base/hold.h): no thread may take one twice, so a tree_visit looks nothing up,
+// and who listens to events calls nothing.
 //
 // All functions may be called from any thread. The caller keeps changes of one object (its inode, names,
 // reparse data) apart by locks of its own; streams protect themselves.

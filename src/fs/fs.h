@@ -16,6 +16,8 @@
 //   -> fcb.lock, a parent before its child, otherwise directories first, then by ascending id
 //   -> fcb.opening -> vcb.table -> scb.mutex -> the engine's locks (engine.h); fcb.news_mutex and those of
 //   vcb.events are leaves.
+// vcb.lock is a hold (base/hold.h): a request that is inside must not enter again, so no handler sends an IRP
+// to its own volume, and listeners of events and drives call nothing.
 // fcb.lock exclusive: names in a directory change, an inode changes. Shared: look-ups, queries. Reads and
 // writes of data take fcb.lock not at all: scb.mutex for the byte-range locks, then the stream's own locks.
 //
