@@ -42,6 +42,13 @@ static nt_status admission(struct store *s, enum txn_kind kind)
     return held ? STATUS_RETRY : STATUS_DISK_FULL;
 }
 
+static void wait_for_others(struct store *s)
+{
+    s->waiting++;
+    pthread_cond_wait(&s->changed, &s->mutex);
+    s->waiting--;
+}
+
 nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
 {
     *out = NULL;
@@ -53,14 +60,18 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
             return status;
         }
         if (s->closing || crowded(s)) {
-            s->waiting++;
-            pthread_cond_wait(&s->changed, &s->mutex);
-            s->waiting--;
+            wait_for_others(s);
             continue;
         }
         status = admission(s, kind);
         if (status == STATUS_SUCCESS)
             break;
+        // What running transactions may still take counts as taken; a delete on a full volume waits until it
+        // is known.
+        if (status == STATUS_DISK_FULL && kind == TXN_FREEING && s->active > 0) {
+            wait_for_others(s);
+            continue;
+        }
         pthread_mutex_unlock(&s->mutex);
         TRY(status == STATUS_RETRY ? store_commit(s) : status);
         pthread_mutex_lock(&s->mutex);
