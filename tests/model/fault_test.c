@@ -221,7 +221,7 @@ static bool step(struct episode *e, const struct op *drawn)
     int seen = atomic_load(&fault.seen);
     nt_status status = play_do(p, &op, &opened);
     atomic_store(&fault.armed, false);
-    bool met = seen < fault.first + fault.count && atomic_load(&fault.seen) > fault.first;
+    bool met = seen - fault.first < fault.count && atomic_load(&fault.seen) > fault.first;
     // As in Windows nobody is told when what was marked for deletion could not be deleted with its last
     // handle.
     bool untold = met && (op.kind == OP_DELETE || op.kind == OP_DELETE_STREAM);
