@@ -45,13 +45,15 @@ extern bool on_holdfast;
 
 #define FAIL(...)   fail_at(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(what) ((what) ? (void)0 : FAIL("not so: %s", #what))
-// A system call's result; it must not fail.
-#define MUST(call)                                  \
-    __extension__({                                 \
-        __auto_type must_ = (call);                 \
-        if (must_ == (__typeof__(must_))-1)         \
-            FAIL("%s: %s", #call, strerror(errno)); \
-        must_;                                      \
+// A system call's result; it must not fail. Names by number, for one may stand in another.
+#define MUST(call)                   MUST_NUMBERED(call, #call, __COUNTER__)
+#define MUST_NUMBERED(call, text, n) MUST_NAMED(call, text, n)
+#define MUST_NAMED(call, text, n)                  \
+    __extension__({                                \
+        __auto_type must_##n = (call);             \
+        if (must_##n == (__typeof__(must_##n))-1)  \
+            FAIL("%s: %s", text, strerror(errno)); \
+        must_##n;                                  \
     })
 // A system call that must fail with this errno.
 #define FAILS(error, call)                                                                \
@@ -75,12 +77,13 @@ extern bool on_holdfast;
     } while (0)
 
 // A block that another user runs in another process; a failure there fails the case.
-#define AS(uid, gid)                   for (bool as_ = child_begin(uid, gid, 0, NULL); as_; child_end())
-#define AS_GROUPS(uid, gid, n, groups) for (bool as_ = child_begin(uid, gid, n, groups); as_; child_end())
+#define AS(uid, gid) for (bool as_ = child_begin(uid, gid, 0, NULL); as_; as_ = child_end())
+#define AS_GROUPS(uid, gid, n, groups) \
+    for (bool as_ = child_begin(uid, gid, n, groups); as_; as_ = child_end())
 // The same without a change of user.
-#define OTHER_PROCESS for (bool as_ = child_begin(getuid(), getgid(), -1, NULL); as_; child_end())
+#define OTHER_PROCESS for (bool as_ = child_begin(getuid(), getgid(), -1, NULL); as_; as_ = child_end())
 bool child_begin(uid_t uid, gid_t gid, int count, const gid_t *groups);
-[[gnu::noreturn]] void child_end(void);
+[[gnu::noreturn]] bool child_end(void);
 
 struct stat stat_of(const char *path);       // does not follow links
 mode_t mode_of(const char *path);            // permission bits only

@@ -84,8 +84,8 @@ CASE(name_bytes)
         ".hidden",
         "\xef\xbf\xbd",
         "\xe2\x80\x8f",
-        "\xef\xbb\xbf"
-        "bom",
+        ("\xef\xbb\xbf"
+         "bom"),
         "$Extend",
         "\xef\xbf\xbe",
     };

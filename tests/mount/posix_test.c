@@ -79,7 +79,7 @@ bool child_begin(uid_t uid, gid_t gid, int count, const gid_t *groups)
     return true;
 }
 
-void child_end(void)
+bool child_end(void)
 {
     fflush(stdout);
     _exit(0);
