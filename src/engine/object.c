@@ -40,7 +40,8 @@ static nt_status encode_inode(struct store *s, const struct inode *inode, struct
     static const u8 none[INODE_TIMES];
     if (!inode_possible(inode->mode, inode->nanos))
         return STATUS_INVALID_PARAMETER;
-    if (inode->mode || inode->uid || inode->gid || inode->device || memcmp(inode->nanos, none, sizeof none))
+    if (inode->mode || inode->uid || inode->gid || inode->device ||
+        memcmp(inode->nanos, none, sizeof none) != 0)
         store_uses(s, FEATURE_POSIX);
     *raw = (struct raw_inode){.attributes = to_le32(inode->attributes),
                               .links = to_le32(inode->links),
