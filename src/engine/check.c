@@ -260,11 +260,20 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     check_stream(c, id, &((const struct raw_inode *)value.p)->data);
 }
 
+// Extents that have lost their stream, or not found it yet, belong to the orphan list.
 static void check_orphan(struct checker *c, struct slice key, struct slice value)
 {
+    u64 id, next = 0;
+    struct extent e;
     if (orphan_look(c->s, key, value) != STATUS_SUCCESS)
         report_record(c, key.len == 9 + 8 ? get_be64(key.p + 9) : 0,
                       "what was deleted cannot be taken apart, and its space stays in use");
+    if (orphan_is_mapped(c->s, key, value, &id))
+        return;
+    while (extent_find_part(c->s, id, next, 0, &e) == STATUS_SUCCESS) {
+        c->owned_extents++;
+        next = MAX(e.first + e.clusters, next + 1);
+    }
 }
 
 // Each piece looks for the first one, and the first one for all that it promises.

@@ -615,6 +615,22 @@ static nt_status look_extents(struct store *s, u64 data, u64 first)
     }
 }
 
+bool orphan_is_mapped(struct store *s, struct slice key, struct slice value, u64 *id)
+{
+    struct orphan o;
+    struct record record;
+    *id = 0;
+    if (decode_orphan(key, value, &o) != STATUS_SUCCESS)
+        return false;
+    *id = o.id;
+    if (o.stream.len == 0)
+        key_begin(&o.stream, o.id, KIND_INODE);
+    u32 stream = stream_offset(&o.stream);
+    return tree_find(s, &o.stream, TREE_EQUAL, &record) == STATUS_SUCCESS &&
+           record.len >= stream + sizeof(struct raw_stream) &&
+           from_le64(((const struct raw_stream *)(record.value + stream))->data) == o.id;
+}
+
 nt_status orphan_look(struct store *s, struct slice key, struct slice value)
 {
     struct orphan o;

@@ -377,6 +377,8 @@ nt_status orphan_remove(struct txn *t, u64 id);
 nt_status orphan_remove_tail(struct txn *t, u64 data); // if there is one
 // What orphan_finish would meet, for the check.
 nt_status orphan_look(struct store *s, struct slice key, struct slice value);
+// Whether a stream still maps the extents of this object, whose number is given (0: the record is damaged).
+bool orphan_is_mapped(struct store *s, struct slice key, struct slice value, u64 *id);
 nt_status orphan_finish(struct store *s,
                         const struct record *record); // what a crash left of a reap or a trim
 

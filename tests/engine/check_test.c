@@ -451,6 +451,43 @@ static void unfinished_work_is_no_damage(void **state)
     assert_ok(txn_end(t, STATUS_SUCCESS));
     assert_ok(extent_trim(s.v.store, from_le64(data->data), 2, NULL, false));
     check(&s, STATUS_SUCCESS);
+
+    // A named stream is gone, its extents wait.
+    u64 orphan;
+    assert_ok(txn_begin(s.v.store, TXN_FREEING, &t));
+    assert_ok(txn_end(t, stream_remove(t, s.file, STR("named"), &orphan)));
+    check(&s, STATUS_SUCCESS);
+    // Without its place in the list nobody would ever free them.
+    assert_ok(txn_begin(s.v.store, TXN_FREEING, &t));
+    assert_ok(txn_end(t, orphan_remove(t, orphan)));
+    check_one(&s, CHECK_RECORD, 0, "extents that belong to no stream");
+    done(&s);
+}
+
+// The same while the sums of a file are made: one of the two mappings has no stream.
+static void an_unfinished_conversion_is_no_damage(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct txn *t;
+    struct extent e;
+    make(&s);
+    struct record inode = get_record(&s, s.plain, KIND_INODE);
+    struct raw_stream *data = (struct raw_stream *)(inode.value + offsetof(struct raw_inode, data));
+    u64 old = from_le64(data->data), target = store_new_object(s.v.store);
+    struct record extent = get_record(&s, old, KIND_EXTENT);
+    assert_ok(extent_find(s.v.store, old, 0, &e));
+    delete_record(&s, &extent.key);
+    assert_status(extent_find(s.v.store, old, 0, &(struct extent){0}), STATUS_NO_SUCH_FILE);
+    data->allocated = to_le64(0);
+    put_record(&s, &inode.key, inode.value, inode.len);
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(extent_put(t, target, &e));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+    check_one(&s, CHECK_RECORD, 0, "extents that belong to no stream");
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, orphan_tail(t, target, 0, NULL)));
+    check(&s, STATUS_SUCCESS);
     done(&s);
 }
 
@@ -689,6 +726,7 @@ int main(void)
         cmocka_unit_test(an_entry_beside_the_true_one),
         cmocka_unit_test(streams_and_extents_that_contradict_each_other),
         cmocka_unit_test(unfinished_work_is_no_damage),
+        cmocka_unit_test(an_unfinished_conversion_is_no_damage),
         cmocka_unit_test(extents_that_overlap_or_make_no_sense),
         cmocka_unit_test(reparse_data_that_contradicts_its_inode),
         cmocka_unit_test(the_tag_index_and_the_data_that_it_names),
