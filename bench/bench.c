@@ -452,7 +452,7 @@ static const struct row {
 } rows[] = {
     {"sequential write, 1 MiB, flushed", prepare_empty, write_big, BIG, MB_PER_S, 9, .plain = 0.85,
      .btrfs = 1},
-    {"sequential read, 1 MiB, warm", NULL, read_big, BIG, MB_PER_S, 9, .plain = 0.85},
+    {"sequential read, 1 MiB, warm", read_big, read_big, BIG, MB_PER_S, 9, .plain = 0.85},
     {"sequential read, 1 MiB, cold", prepare_cold, read_big, BIG, MB_PER_S, 9, .plain = 0.95},
     {"random read, 4 KiB of 16 KiB units", read_big, read_one_thread, READS, PER_S, 9, .plain = 0.8},
     {"the same, two threads", NULL, read_two_threads, READS, PER_S, 9, .before = 1.8},
