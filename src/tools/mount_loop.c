@@ -23,6 +23,8 @@
 enum {
     WORKERS_MAX = 32,
     TICK_NS = 1000000,
+    PATIENCE_NS = 100000,
+    CLOSE_NS = 200000,
     QUEUE_TICKS = 3,  // requests wait at so many looks in a row: one more reader
     SPARE_TICKS = 50, // no request waits at so many: one less
     QUIET_TICKS = 50, // nothing happens: the watch goes to sleep
@@ -33,6 +35,7 @@ struct worker {
     pthread_t thread;
     _Atomic uint32_t count; // odd: serving; goes up by two with each request
     _Atomic uint32_t reader;
+    int64_t patience;      // how long it waits for the next request without sleeping; its own
     uint32_t seen;         // count, when the watch last looked
     struct timespec spent; // processor time, likewise
 };
@@ -41,6 +44,7 @@ struct loop {
     struct fuse_session *session;
     struct worker workers[WORKERS_MAX];
     int started;
+    long processors;
     int readers_busy_max;    // readers that may be busy on processors at the same time
     int wake;                // descriptor: the watch is to look again
     _Atomic uint32_t asleep; // the watch is
@@ -82,6 +86,35 @@ static void worker_serve(struct loop *loop, struct worker *worker, const struct 
     atomic_fetch_add(&worker->count, 1);
 }
 
+static bool requests_wait(struct loop *loop)
+{
+    struct pollfd queue = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
+    return poll(&queue, 1, 0) > 0 && (queue.revents & POLLIN);
+}
+
+static int64_t ns_between(const struct timespec *from, const struct timespec *to)
+{
+    return (to->tv_sec - from->tv_sec) * 1000000000 + to->tv_nsec - from->tv_nsec;
+}
+
+// A program that waits for one answer before it asks again waits longest for sleeping processors to wake.
+// While requests follow one another closely the worker stays awake for the next one.
+static int request_receive(struct loop *loop, struct worker *worker, struct fuse_buf *request)
+{
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        if (worker->patience == 0 || requests_wait(loop))
+            break;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (ns_between(&begin, &now) < worker->patience);
+    int got = fuse_session_receive_buf(loop->session, request);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    bool close = loop->processors > 1 && ns_between(&begin, &now) < CLOSE_NS;
+    worker->patience = close ? PATIENCE_NS : worker->patience > PATIENCE_NS / 8 ? worker->patience / 2 : 0;
+    return got;
+}
+
 static void *worker_run(void *context)
 {
     struct start start = *(struct start *)context;
@@ -98,7 +131,7 @@ static void *worker_run(void *context)
             word_wait(&worker->reader, 0);
             continue;
         }
-        int got = fuse_session_receive_buf(loop->session, &request);
+        int got = request_receive(loop, worker, &request);
         if (got == -EINTR)
             continue; // the session may have ended
         if (got <= 0) {
@@ -152,7 +185,7 @@ static bool worker_is_busy(struct worker *worker)
     struct timespec now = {0};
     if (pthread_getcpuclockid(worker->thread, &clock) == 0)
         clock_gettime(clock, &now);
-    int64_t ns = (now.tv_sec - worker->spent.tv_sec) * 1000000000 + now.tv_nsec - worker->spent.tv_nsec;
+    int64_t ns = ns_between(&worker->spent, &now);
     worker->spent = now;
     return ns > TICK_NS / 2;
 }
@@ -179,12 +212,6 @@ static struct look loop_look(struct loop *loop)
         look.last = worker;
     }
     return look;
-}
-
-static bool requests_wait(struct loop *loop)
-{
-    struct pollfd queue = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
-    return poll(&queue, 1, 0) > 0 && (queue.revents & POLLIN);
 }
 
 static bool loop_is_quiet(struct loop *loop)
@@ -267,8 +294,8 @@ static void workers_join(struct loop *loop)
 int loop_run(struct fuse_session *session)
 {
     struct loop loop = {.session = session, .wake = eventfd(0, EFD_CLOEXEC)};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    loop.readers_busy_max = processors > 3 ? (int)processors / 2 : 1;
+    loop.processors = sysconf(_SC_NPROCESSORS_ONLN);
+    loop.readers_busy_max = loop.processors > 3 ? (int)loop.processors / 2 : 1;
     if (loop.wake < 0)
         return errno;
     sigset_t all, before;
