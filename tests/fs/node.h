@@ -178,4 +178,26 @@ static inline struct hf_attr attr_of(struct file_object *f, u64 id)
     return attr;
 }
 
+// The volume of a test program, which tells case apart, and a handle on its root.
+static struct volume v;
+static struct file_object root;
+enum { ROOT = HF_NODE_ROOT };
+
+static inline int node_setup(void **state)
+{
+    (void)state;
+    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
+    volume_new(&v, &options);
+    node_root(&v, &root);
+    return 0;
+}
+
+static inline int node_teardown(void **state)
+{
+    (void)state;
+    assert_ok(volume_close(&root));
+    volume_free(&v);
+    return 0;
+}
+
 #endif

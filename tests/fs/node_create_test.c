@@ -2,27 +2,6 @@
 // Nodes that POSIX callers make: what they inherit, and that all of one is there or nothing.
 #include "tests/fs/node.h"
 
-static struct volume v;
-static struct file_object root;
-enum { ROOT = HF_NODE_ROOT };
-
-static int setup(void **state)
-{
-    (void)state;
-    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    volume_new(&v, &options);
-    node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
-    return 0;
-}
-
 static void everything_at_once(void **state)
 {
     (void)state;
@@ -182,12 +161,12 @@ static void full_volume(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(everything_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_cannot_be_made, setup, teardown),
-        cmocka_unit_test_setup_teardown(group_of_the_directory, setup, teardown),
-        cmocka_unit_test_setup_teardown(integrity_is_inherited, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_place, setup, teardown),
-        cmocka_unit_test_setup_teardown(full_volume, setup, teardown),
+        cmocka_unit_test_setup_teardown(everything_at_once, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_made, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(group_of_the_directory, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(integrity_is_inherited, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(no_place, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(full_volume, node_setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node_create", tests, NULL, NULL);
 }

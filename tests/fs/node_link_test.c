@@ -3,27 +3,6 @@
 // special files of each origin, and data that do not make sense.
 #include "tests/fs/node.h"
 
-static struct volume v;
-static struct file_object root;
-enum { ROOT = HF_NODE_ROOT };
-
-static int setup(void **state)
-{
-    (void)state;
-    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    volume_new(&v, &options);
-    node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
-    return 0;
-}
-
 // The raw buffer as the other door gives it.
 static u32 raw_of(u64 id, u8 *out)
 {
@@ -500,20 +479,20 @@ static void a_root_with_a_tag(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(links_come_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(rp_223_windows_can_follow, setup, teardown),
-        cmocka_unit_test_setup_teardown(long_targets, setup, teardown),
-        cmocka_unit_test_setup_teardown(rp_222_links_of_windows, setup, teardown),
-        cmocka_unit_test_setup_teardown(links_from_far_below, setup, teardown),
-        cmocka_unit_test_setup_teardown(mount_points, setup, teardown),
-        cmocka_unit_test_setup_teardown(special_files, setup, teardown),
-        cmocka_unit_test_setup_teardown(special_files_of_nfs, setup, teardown),
-        cmocka_unit_test_setup_teardown(links_of_wsl, setup, teardown),
-        cmocka_unit_test_setup_teardown(lengths_of_special_files, setup, teardown),
-        cmocka_unit_test_setup_teardown(rp_224_unknown_tags, setup, teardown),
-        cmocka_unit_test_setup_teardown(hostile_data, setup, teardown),
-        cmocka_unit_test_setup_teardown(hostile_links, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_root_with_a_tag, setup, teardown),
+        cmocka_unit_test_setup_teardown(links_come_back, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(rp_223_windows_can_follow, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(long_targets, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(rp_222_links_of_windows, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(links_from_far_below, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(mount_points, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(special_files, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(special_files_of_nfs, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(links_of_wsl, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(lengths_of_special_files, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(rp_224_unknown_tags, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(hostile_data, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(hostile_links, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(a_root_with_a_tag, node_setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node_link", tests, NULL, NULL);
 }

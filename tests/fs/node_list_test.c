@@ -2,27 +2,6 @@
 // Listings with cookies: on another handle, after the entry has gone, while names come and go.
 #include "tests/fs/node.h"
 
-static struct volume v;
-static struct file_object root;
-enum { ROOT = HF_NODE_ROOT };
-
-static int setup(void **state)
-{
-    (void)state;
-    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    volume_new(&v, &options);
-    node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
-    return 0;
-}
-
 enum { MOST = 2000 };
 
 // What a listing gave, in order.
@@ -329,16 +308,16 @@ static void who_may_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(everything_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(root_has_dots, setup, teardown),
-        cmocka_unit_test_setup_teardown(cookies_of_another_handle, setup, teardown),
-        cmocka_unit_test_setup_teardown(deleting_what_was_listed, setup, teardown),
-        cmocka_unit_test_setup_teardown(deleting_where_it_goes_on, setup, teardown),
-        cmocka_unit_test_setup_teardown(going_back_to_what_has_gone, setup, teardown),
-        cmocka_unit_test_setup_teardown(hostile_entries, setup, teardown),
-        cmocka_unit_test_setup_teardown(renaming_what_was_listed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cookie_that_nobody_knows, setup, teardown),
-        cmocka_unit_test_setup_teardown(who_may_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(everything_once, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(root_has_dots, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(cookies_of_another_handle, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(deleting_what_was_listed, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(deleting_where_it_goes_on, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(going_back_to_what_has_gone, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(hostile_entries, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(renaming_what_was_listed, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(a_cookie_that_nobody_knows, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(who_may_list, node_setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node_list", tests, NULL, NULL);
 }

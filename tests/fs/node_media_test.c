@@ -4,10 +4,8 @@
 #include "block/blk_sim.h"
 #include "tests/fs/node.h"
 
-enum { MEDIUM_SIZE = 8 << 20, A = 0, B = 1, ROOT = HF_NODE_ROOT };
+enum { MEDIUM_SIZE = 8 << 20, A = 0, B = 1 };
 
-static struct volume v;
-static struct file_object root;
 static struct blk *sim;
 
 static int setup(void **state)
@@ -24,14 +22,6 @@ static int setup(void **state)
     assert_ok(store_format(sim, &options));
     volume_attach(&v, sim, true);
     node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
     return 0;
 }
 
@@ -150,10 +140,10 @@ static void no_medium(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_same_medium_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_medium, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unlinked_file_goes_with_its_medium, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_medium, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_same_medium_again, setup, node_teardown),
+        cmocka_unit_test_setup_teardown(another_medium, setup, node_teardown),
+        cmocka_unit_test_setup_teardown(an_unlinked_file_goes_with_its_medium, setup, node_teardown),
+        cmocka_unit_test_setup_teardown(no_medium, setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node_media", tests, NULL, NULL);
 }

@@ -2,27 +2,6 @@
 // Names that POSIX callers change: link, unlink, rename with what it replaces and exchanges.
 #include "tests/fs/node.h"
 
-static struct volume v;
-static struct file_object root;
-enum { ROOT = HF_NODE_ROOT };
-
-static int setup(void **state)
-{
-    (void)state;
-    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    volume_new(&v, &options);
-    node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
-    return 0;
-}
-
 static void links_count(void **state)
 {
     (void)state;
@@ -329,20 +308,20 @@ static void spelling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(links_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(symbolic_links_have_names_too, setup, teardown),
-        cmocka_unit_test_setup_teardown(too_many_links, setup, teardown),
-        cmocka_unit_test_setup_teardown(unlink_and_rmdir, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_other_door, setup, teardown),
-        cmocka_unit_test_setup_teardown(moves, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_goes_below_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_a_rename_replaces, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_deletion_that_a_rename_did, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_place_to_go, setup, teardown),
-        cmocka_unit_test_setup_teardown(times_of_a_rename, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_of_one_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(exchange, setup, teardown),
-        cmocka_unit_test_setup_teardown(directories_that_are_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(links_count, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(symbolic_links_have_names_too, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(too_many_links, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(unlink_and_rmdir, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(the_other_door, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(moves, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(nothing_goes_below_itself, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(what_a_rename_replaces, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(a_deletion_that_a_rename_did, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(no_place_to_go, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(times_of_a_rename, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(names_of_one_file, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(exchange, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(directories_that_are_open, node_setup, node_teardown),
         cmocka_unit_test(spelling),
     };
     return cmocka_run_group_tests_name("fs/node_name", tests, NULL, NULL);

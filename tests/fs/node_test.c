@@ -2,27 +2,6 @@
 // POSIX callers: find, get, set and path by number, and what both doors show of one file.
 #include "tests/fs/node.h"
 
-static struct volume v;
-static struct file_object root;
-enum { ROOT = HF_NODE_ROOT };
-
-static int setup(void **state)
-{
-    (void)state;
-    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    volume_new(&v, &options);
-    node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
-    return 0;
-}
-
 static void names_are_found(void **state)
 {
     (void)state;
@@ -367,20 +346,21 @@ static void wrong_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(names_are_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_have_255_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(files_of_the_other_door_have_no_mode, setup, teardown),
-        cmocka_unit_test_setup_teardown(modes_owners_and_kill, setup, teardown),
-        cmocka_unit_test_setup_teardown(times_have_nanoseconds, setup, teardown),
-        cmocka_unit_test_setup_teardown(size_goes_through_the_open_stream, setup, teardown),
-        cmocka_unit_test_setup_teardown(attributes_are_those_users_may_set, setup, teardown),
-        cmocka_unit_test_setup_teardown(integrity_is_shown_as_it_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_orphan_is_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_of_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(paths, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_without_names_stays_for_its_handles, setup, teardown),
-        cmocka_unit_test_setup_teardown(its_space_comes_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_are_found, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(names_have_255_bytes, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(files_of_the_other_door_have_no_mode, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(modes_owners_and_kill, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(times_have_nanoseconds, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(size_goes_through_the_open_stream, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(attributes_are_those_users_may_set, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(integrity_is_shown_as_it_is, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(an_orphan_is_nothing, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(names_of_nothing, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(paths, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(a_file_without_names_stays_for_its_handles, node_setup,
+                                        node_teardown),
+        cmocka_unit_test_setup_teardown(its_space_comes_back, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(wrong_requests, node_setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node", tests, NULL, NULL);
 }

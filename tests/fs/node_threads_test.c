@@ -4,7 +4,7 @@
 // nothing to say.
 #include "tests/fs/node.h"
 
-enum { THREADS = 6, ROUNDS = 3000, ROOT = HF_NODE_ROOT };
+enum { THREADS = 6, ROUNDS = 3000 };
 
 // Directories are locked from above to below, and renames turn that round: the detector, which remembers all
 // orders that it ever saw, would call it a cycle. A real one would never end here.
@@ -14,8 +14,6 @@ const char *__tsan_default_options(void)
     return "detect_deadlocks=0";
 }
 
-static struct volume v;
-static struct file_object root;
 static const char *const names[] = {"a", "b", "c", "d", "e"};
 static u64 tops[3]; // directories that stay
 

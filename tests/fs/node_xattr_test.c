@@ -2,27 +2,6 @@
 // Extended attributes by number: flags, lengths, and the file's change time.
 #include "tests/fs/node.h"
 
-static struct volume v;
-static struct file_object root;
-enum { ROOT = HF_NODE_ROOT };
-
-static int setup(void **state)
-{
-    (void)state;
-    struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    volume_new(&v, &options);
-    node_root(&v, &root);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_ok(volume_close(&root));
-    volume_free(&v);
-    return 0;
-}
-
 static nt_status xattr_op(enum irp_minor minor, u64 id, const char *name, void *data, size_t length,
                           u32 flags, u64 *done)
 {
@@ -136,10 +115,10 @@ static void with_the_file_open_and_deleted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(set_get_list_remove, setup, teardown),
-        cmocka_unit_test_setup_teardown(limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(too_many_names, setup, teardown),
-        cmocka_unit_test_setup_teardown(with_the_file_open_and_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(set_get_list_remove, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(limits, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(too_many_names, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(with_the_file_open_and_deleted, node_setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node_xattr", tests, NULL, NULL);
 }
