@@ -42,7 +42,6 @@ bench-scale: ## measure with millions of files and extents, and with huge volume
 asan: ## every test under the address and undefined-behaviour sanitizers
 	@$(call test,build-asan,asan)
 
-tsan: export TSAN_OPTIONS := suppressions=$(CURDIR)/tests/tsan.supp
 tsan: ## the tests with threads under the thread sanitizer
 	@$(call test,build-tsan,tsan)
 
