@@ -6,14 +6,10 @@
     fsx_test.py ROOT BUILD --seed S [--volume N] [--operations N] [--trace]
     fsx_test.py ROOT BUILD --torture                   new seeds without end
 """
-import argparse
 import os
-import random
 import subprocess
-import sys
 
 import lab
-import tap
 
 VOLUMES = [
     ('4 KiB clusters', ['--cluster', '4K'], []),
@@ -52,33 +48,10 @@ def play(seed, number, operations, trace=False):
                           preexec_fn=lab.with_parent) as program:
         said, mount = drive(program, volume, mount, options)
     if said != 'done' or program.returncode != 0:
-        again = f'{sys.executable} {os.path.abspath(__file__)} {tap.ROOT} {tap.BUILD} --seed {seed} --volume {number} ' \
-                f'--operations {operations}'
-        return [said or f'fsx ended with {program.returncode}', f'to repeat: {again}',
-                *mount.said().split('\n')[-20:]]
+        return lab.complaints_of(said or f'fsx ended with {program.returncode}', seed, number, operations, mount)
     mount.unmount()
     volume.check()
     return []
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('root')
-    parser.add_argument('build')
-    parser.add_argument('--seed', type=int)
-    parser.add_argument('--volume', type=int)
-    parser.add_argument('--operations', type=int, default=150 if lab.SANITIZED else 1000)
-    parser.add_argument('--trace', action='store_true')
-    parser.add_argument('--torture', action='store_true')
-    args = parser.parse_args()
-    volumes = range(len(VOLUMES)) if args.volume is None else [args.volume]
-
-    def cases(seed):
-        return [(VOLUMES[v][0], lambda v=v: play(seed, v, args.operations, args.trace)) for v in volumes]
-    if args.torture:
-        args.operations = 20000
-        lab.torture('fsx', cases)
-    lab.main(cases(1 if args.seed is None else args.seed))
-
-
-main()
+lab.main_histories('fsx', VOLUMES, 1000, play)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the mount share: an image, the daemon on it, and an end without leftovers. As root everything happens
 in a mount namespace of its own, which goes with the test however that ends."""
+import argparse
 import atexit
 import contextlib
 import ctypes
@@ -43,30 +44,35 @@ def stay_private():
         os.execvp('unshare', ['unshare', '--mount', '--propagation', 'private', sys.executable] + sys.argv)
 
 
+def begin():
+    """Why nothing can be mounted here, or None, and then in a private place."""
+    reason = why_not()
+    if not reason:
+        stay_private()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what atexit knows is done
+    return reason
+
+
 def main(cases):
     """tap.main in a private place; one skipped case where nothing can be mounted. Words after ROOT BUILD choose cases."""
-    reason = why_not()
+    reason = begin()
     if reason:
         print(f'1..0 # SKIP {reason}')
         sys.exit(0)
-    stay_private()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what atexit knows is done
     wanted = sys.argv[3:]
     tap.main([(name_of(c), guarded(c)) for c in cases if not wanted or name_of(c) in wanted or wanted[0][0] == '-'])
 
 
 def torture(name, cases):
     """Plays cases(seed) with new seeds until one finds something."""
-    reason = why_not()
+    reason = begin()
     if reason:
         print(f'{name}: {reason}')
         sys.exit(0)
-    stay_private()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     while True:
         seed = random.randrange(1 << 32)
         for title, case in cases(seed):
-            begin = time.monotonic()
+            start = time.monotonic()
             try:
                 complaints = guarded((title, case))()
             except tap.Skip as skipped:
@@ -75,9 +81,37 @@ def torture(name, cases):
             except (AssertionError, OSError) as error:
                 complaints = [str(error)]
             print('\n'.join([f'{name}: {title}, seed {seed}: {"failed" if complaints else "as it should be"}, '
-                             f'{time.monotonic() - begin:.0f} s', *map(str, complaints or [])]), flush=True)
+                             f'{time.monotonic() - start:.0f} s', *map(str, complaints or [])]), flush=True)
             if complaints:
                 sys.exit(1)
+
+
+def main_histories(name, volumes, operations, play):
+    """main of a program of random histories. play(seed, number of the volume, operations, trace) gives complaints."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('root')
+    parser.add_argument('build')
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--volume', type=int)
+    parser.add_argument('--operations', type=int, default=150 if SANITIZED else operations)
+    parser.add_argument('--trace', action='store_true')
+    parser.add_argument('--torture', action='store_true')
+    args = parser.parse_args()
+    numbers = range(len(volumes)) if args.volume is None else [args.volume]
+
+    def cases(seed):
+        return [(volumes[v][0], lambda v=v: play(seed, v, args.operations, args.trace)) for v in numbers]
+    if args.torture:
+        args.operations = 20000
+        torture(name, cases)
+    main(cases(1 if args.seed is None else args.seed))
+
+
+def complaints_of(said, seed, number, operations, mount):
+    """What a history that failed says: the command that repeats it, and what the daemon said last."""
+    again = f'{sys.executable} {os.path.abspath(sys.argv[0])} {tap.ROOT} {tap.BUILD} --seed {seed} --volume {number} ' \
+            f'--operations {operations}'
+    return [said, f'to repeat: {again}', *mount.said().split('\n')[-20:]]
 
 
 def name_of(case):

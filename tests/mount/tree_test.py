@@ -8,7 +8,6 @@ the last fsync.
     tree_test.py ROOT BUILD --seed S [--volume N] [--operations N] [--trace]
     tree_test.py ROOT BUILD --torture                   new seeds without end
 """
-import argparse
 import ctypes
 import errno
 import hashlib
@@ -20,7 +19,6 @@ import sys
 import threading
 
 import lab
-import tap
 
 VOLUMES = [
     ('4 KiB clusters', ['--cluster', '4K'], []),
@@ -430,30 +428,8 @@ def play(seed, number, operations, trace=False):
     try:
         player.play(operations)
     except (AssertionError, OSError) as error:
-        again = f'{sys.executable} {os.path.abspath(__file__)} {tap.ROOT} {tap.BUILD} --seed {seed} --volume {number} ' \
-                f'--operations {operations}'
-        return [str(error), f'to repeat: {again}', *player.mount.said().split('\n')[-20:]]
+        return lab.complaints_of(str(error), seed, number, operations, player.mount)
     return []
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('root')
-    parser.add_argument('build')
-    parser.add_argument('--seed', type=int)
-    parser.add_argument('--volume', type=int)
-    parser.add_argument('--operations', type=int, default=150 if lab.SANITIZED else 500)
-    parser.add_argument('--trace', action='store_true')
-    parser.add_argument('--torture', action='store_true')
-    args = parser.parse_args()
-    volumes = range(len(VOLUMES)) if args.volume is None else [args.volume]
-
-    def cases(seed):
-        return [(VOLUMES[v][0], lambda v=v: play(seed, v, args.operations, args.trace)) for v in volumes]
-    if args.torture:
-        args.operations = 20000
-        lab.torture('tree', cases)
-    lab.main(cases(1 if args.seed is None else args.seed))
-
-
-main()
+lab.main_histories('tree', VOLUMES, 500, play)
