@@ -469,19 +469,14 @@ enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 static uint64_t times[ROWS][SIDES][ROUNDS_MAX];
 static double medians[ROWS][SIDES]; // ns for a byte or an operation
 
-static void measure(void)
+static void measure_round(void)
 {
     for (int i = 0; i < ROWS; i++) {
         for (int side = 0; side < SIDES && bench.round < rows[i].rounds; side++) {
             if (!sides[side].present)
                 continue;
             bench.on = &sides[side];
-            if (rows[i].prepare)
-                rows[i].prepare();
-            sync(); // nobody pays for what the one before left in the page cache
-            uint64_t start = now();
-            rows[i].work();
-            times[i][side][bench.round] = now() - start;
+            times[i][side][bench.round] = measure(rows[i].prepare, rows[i].work);
         }
     }
 }
@@ -626,7 +621,7 @@ int main(int argc, char **argv)
     set_up(argv[at]);
     for (bench.round = 0; bench.round < bench.rounds; bench.round++) {
         fprintf(stderr, "round %d of %d\n", bench.round + 1, bench.rounds);
-        measure();
+        measure_round();
     }
     print_table(no_btrfs);
     tear_down();

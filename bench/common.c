@@ -53,6 +53,16 @@ double median(uint64_t *times, int count)
     return (double)times[count / 2];
 }
 
+uint64_t measure(void (*prepare)(void), void (*work)(void))
+{
+    if (prepare)
+        prepare();
+    sync(); // nobody pays for what the one before left in the page cache
+    uint64_t start = now();
+    work();
+    return now() - start;
+}
+
 void path_set(char out[PATH_SIZE], const char *format, ...)
 {
     va_list arguments;

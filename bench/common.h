@@ -17,6 +17,7 @@ void ok(nt_status status, const char *what);
 void posix_ok(bool good, const char *what);
 uint64_t now(void); // ns
 double median(uint64_t *times, int count);
+uint64_t measure(void (*prepare)(void), void (*work)(void)); // ns of the work; prepare may be NULL
 __attribute__((format(printf, 2, 3))) void path_set(char out[PATH_SIZE], const char *format, ...);
 
 // The next of a sequence of places below limit; *seed is where it stands.

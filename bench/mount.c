@@ -419,7 +419,7 @@ static bool row_is_asked(const struct row *row)
     return !bench.only || strstr(row->name, bench.only);
 }
 
-static void measure(void)
+static void measure_round(void)
 {
     for (int i = 0; i < ROWS; i++) {
         if (!row_is_asked(&rows[i]) && !rows[i].needed)
@@ -429,12 +429,7 @@ static void measure(void)
             if (!sides[side].present)
                 continue;
             bench.on = &sides[side];
-            if (rows[i].prepare)
-                rows[i].prepare();
-            sync(); // nobody pays for what the one before left in the page cache
-            uint64_t start = now();
-            rows[i].work();
-            times[i][side][bench.round] = now() - start;
+            times[i][side][bench.round] = measure(rows[i].prepare, rows[i].work);
         }
     }
 }
@@ -548,7 +543,7 @@ int main(int argc, char **argv)
     }
     for (bench.round = 0; bench.round < bench.rounds; bench.round++) {
         fprintf(stderr, "round %d of %d\n", bench.round + 1, bench.rounds);
-        measure();
+        measure_round();
     }
     print_table();
     for (int side = 0; side < SIDES; side++)
