@@ -114,19 +114,28 @@ nt_status rights_of(const struct rights *r, uint64_t node, uint32_t *access)
     return status;
 }
 
+// May the node's names in the directory change, as far as the directory says?
+static nt_status names_may_change(const struct rights *r, uint64_t directory, uint64_t node,
+                                  struct hf_attr *parent, struct hf_attr *child)
+{
+    uint32_t needed = FILE_ADD_FILE | FILE_TRAVERSE;
+    nt_status status = attr_get(r, directory, parent);
+    if (status == STATUS_SUCCESS)
+        status = attr_get(r, node, child);
+    if (status != STATUS_SUCCESS)
+        return status;
+    return (attr_access(r, parent) & needed) == needed ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+}
+
 nt_status rights_remove(const struct rights *r, uint64_t directory, uint64_t node)
 {
     struct hf_attr parent, child;
+    uint32_t uid = r->caller->uid;
     if (rights_all(r))
         return STATUS_SUCCESS;
-    nt_status status = attr_get(r, directory, &parent);
-    if (status == STATUS_SUCCESS)
-        status = attr_get(r, node, &child);
+    nt_status status = names_may_change(r, directory, node, &parent, &child);
     if (status != STATUS_SUCCESS)
         return status;
-    uint32_t needed = FILE_ADD_FILE | FILE_TRAVERSE, uid = r->caller->uid;
-    if ((attr_access(r, &parent) & needed) != needed)
-        return STATUS_ACCESS_DENIED;
     return parent.mode & S_ISVTX && uid != parent.uid && uid != child.uid ? STATUS_ACCESS_DENIED
                                                                           : STATUS_SUCCESS;
 }
@@ -163,17 +172,13 @@ nt_status rights_new_name(const struct rights *r, uint64_t node, uint64_t direct
                           uint32_t *flags)
 {
     struct hf_attr parent, child, victim;
-    uint32_t needed = FILE_ADD_FILE | FILE_TRAVERSE;
     if (rights_all(r))
         return STATUS_SUCCESS;
-    nt_status status = attr_get(r, directory, &parent);
-    if (status == STATUS_SUCCESS)
-        status = attr_get(r, node, &child);
+    nt_status status = names_may_change(r, directory, node, &parent, &child);
     if (status != STATUS_SUCCESS)
         return status;
     // A directory that moves gets another "..".
-    if ((attr_access(r, &parent) & needed) != needed ||
-        (child.attributes & FILE_ATTRIBUTE_DIRECTORY && !(attr_access(r, &child) & FILE_ADD_FILE)))
+    if (child.attributes & FILE_ATTRIBUTE_DIRECTORY && !(attr_access(r, &child) & FILE_ADD_FILE))
         return STATUS_ACCESS_DENIED;
     status = hf_node_find(r->volume, directory, name, &victim);
     if (status == STATUS_OBJECT_NAME_NOT_FOUND) {
