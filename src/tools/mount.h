@@ -32,6 +32,7 @@ struct mount_options {
     bool readonly, foreground, removable, sloppy, verbose;
     bool allow_other, no_allow_other;
     bool noatime;
+    bool awake;           // the machine's processors, while requests follow one another closely
     bool dev, suid, exec; // not ruled out
     uid_t uid;            // of what has no owner and mode
     gid_t gid;

@@ -262,7 +262,7 @@ bool mount_live(struct mount *m, void (*ready)(void *context), void *context)
     good = good && pthread_create(&thread, NULL, beside, &life) == 0;
     if (good) {
         (void)hf_listen(m->root, event_happened, &life);
-        int error = loop_run(m->session);
+        int error = loop_run(m->session, m->options.awake);
         life.ended = true;
         (void)!write(life.end, &(uint64_t){1}, sizeof(uint64_t));
         good = error == 0;

@@ -7,6 +7,7 @@
 #include "tools/mount_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -28,6 +29,8 @@ enum {
     QUEUE_TICKS = 3,  // requests wait at so many looks in a row: one more reader
     SPARE_TICKS = 50, // no request waits at so many: one less
     QUIET_TICKS = 50, // nothing happens: the watch goes to sleep
+    AWAKE_SERVED = 3, // requests since the last look: the machine's processors are to stay awake
+    AWAKE_TICKS = 20, // so long after the last such look
 };
 
 // A worker that is no reader (any more) finishes its request and then waits to become one again.
@@ -47,6 +50,8 @@ struct loop {
     long processors;
     int readers_busy_max;    // readers that may be busy on processors at the same time
     int wake;                // descriptor: the watch is to look again
+    bool may_keep_awake;     // the machine's processors
+    int awake, awake_ticks;  // descriptor, -1: they may sleep; how many looks it stays open
     _Atomic uint32_t asleep; // the watch is
     _Atomic uint32_t ended;
     _Atomic int error;
@@ -173,6 +178,7 @@ static bool reader_add(struct loop *loop)
 }
 
 struct look {
+    uint32_t served;      // requests begun or ended since the last look
     int readers, serving; // readers that are not stuck, and those of them in a request
     int busy;             // readers that used most of a tick on a processor
     bool active;          // anything happened
@@ -198,6 +204,7 @@ static struct look loop_look(struct loop *loop)
         struct worker *worker = &loop->workers[i];
         uint32_t count = atomic_load(&worker->count);
         bool serving = count % 2 != 0, moved = count != worker->seen;
+        look.served += (count - worker->seen + 1) / 2;
         worker->seen = count;
         look.active = look.active || moved || serving;
         look.busy += (moved || serving) && worker_is_busy(worker); // the others' clocks stand still
@@ -239,6 +246,24 @@ static void watch_sleep_long(struct loop *loop, const sigset_t *mask)
     atomic_store(&loop->asleep, 0);
 }
 
+// The worker that stays awake is one half of a round trip, the program's processor the other. While the file
+// is open no processor sleeps deeper than it wakes at once; the kernel lets them when we end, however we end.
+static void processors_keep_awake(struct loop *loop, uint32_t served)
+{
+    const int32_t latency = 0; // microseconds
+    if (served >= AWAKE_SERVED) {
+        loop->awake_ticks = AWAKE_TICKS;
+        if (loop->awake >= 0 || !loop->may_keep_awake)
+            return;
+        loop->awake = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
+        loop->may_keep_awake =
+            loop->awake >= 0 && write(loop->awake, &latency, sizeof latency) == (ssize_t)sizeof latency;
+    } else if (loop->awake >= 0 && --loop->awake_ticks <= 0) {
+        close(loop->awake);
+        loop->awake = -1;
+    }
+}
+
 // Signals come to it only while it sleeps, so none is missed.
 static void loop_watch(struct loop *loop, const sigset_t *mask)
 {
@@ -246,6 +271,7 @@ static void loop_watch(struct loop *loop, const sigset_t *mask)
     while (!atomic_load(&loop->ended) && !fuse_session_exited(loop->session)) {
         watch_sleep(loop, &(struct timespec){.tv_nsec = TICK_NS}, mask);
         struct look look = loop_look(loop);
+        processors_keep_awake(loop, look.served);
         quiet = look.active ? 0 : quiet + 1;
         if (quiet > QUIET_TICKS) {
             watch_sleep_long(loop, mask);
@@ -291,9 +317,10 @@ static void workers_join(struct loop *loop)
     sigaction(SIGUSR1, &before, NULL);
 }
 
-int loop_run(struct fuse_session *session)
+int loop_run(struct fuse_session *session, bool keep_awake)
 {
-    struct loop loop = {.session = session, .wake = eventfd(0, EFD_CLOEXEC)};
+    struct loop loop = {
+        .session = session, .wake = eventfd(0, EFD_CLOEXEC), .may_keep_awake = keep_awake, .awake = -1};
     loop.processors = sysconf(_SC_NPROCESSORS_ONLN);
     loop.readers_busy_max = loop.processors > 3 ? (int)loop.processors / 2 : 1;
     if (loop.wake < 0)
@@ -309,5 +336,7 @@ int loop_run(struct fuse_session *session)
     workers_join(&loop);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(loop.wake);
+    if (loop.awake >= 0)
+        close(loop.awake);
     return atomic_load(&loop.error);
 }

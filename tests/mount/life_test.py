@@ -606,6 +606,40 @@ def little_memory():
             assert get(path) == data, f'{path} differs after a remount'
 
 
+AWAKE = '/dev/cpu_dma_latency'
+
+
+def keeps_awake(m):
+    """Does the daemon ask for processors that do not sleep?"""
+    links = f'/proc/{m.process.pid}/fd'
+    for fd in os.listdir(links):
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(os.path.join(links, fd)) == AWAKE:
+                return True
+    return False
+
+
+def asks_closely(m):
+    """One request after the other for a while; whether the daemon kept the processors awake meanwhile."""
+    for number in range(20000):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(m.join(f'none{number}'))
+        if number % 50 == 0 and keeps_awake(m):
+            return True
+    return False
+
+
+def processors_stay_awake_while_requests_come():
+    possible = os.access(AWAKE, os.W_OK)  # else the mount works without
+    with mounted('awake') as m:
+        assert not keeps_awake(m), 'before anything was asked'
+        for _ in range(2):
+            assert asks_closely(m) == possible
+            wait_until('the processors may sleep', lambda: not keeps_awake(m))
+    with mounted('noawake') as m:
+        assert not asks_closely(m)
+
+
 lab.main([a_clean_unmount_keeps_what_nobody_synced, sigterm_is_a_clean_end, a_kill_loses_nothing_that_fsync_covered,
           a_kill_loses_nothing_that_fsync_of_a_directory_covered, replacing_by_rename_is_old_or_new,
           callers_of_a_killed_daemon_get_errors, a_file_removed_while_open_leaves_nothing,
@@ -613,4 +647,4 @@ lab.main([a_clean_unmount_keeps_what_nobody_synced, sigterm_is_a_clean_end, a_ki
           the_program_on_a_mounted_image_harms_nothing, bad_commands_are_errors, read_only,
           owners_of_files_that_have_none, a_user_can_mount, df_and_mountinfo, mount_programs_as_mount_calls_them,
           mount_of_type_fuse_holdfast, a_full_volume, a_full_volume_and_the_cache,
-          a_full_volume_and_maps, many_open_files, little_memory])
+          a_full_volume_and_maps, many_open_files, little_memory, processors_stay_awake_while_requests_come])

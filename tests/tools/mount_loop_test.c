@@ -71,7 +71,7 @@ static int serve(const char *directory, int ready)
     if (!session || fuse_session_mount(session, directory) != 0 || fuse_set_signal_handlers(session) != 0 ||
         write(ready, "", 1) != 1)
         return 100;
-    int result = loop_run(session);
+    int result = loop_run(session, false);
     fuse_session_unmount(session);
     fuse_remove_signal_handlers(session);
     fuse_session_destroy(session);
