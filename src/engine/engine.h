@@ -9,8 +9,8 @@
 //     +------ page cache: bounded; every page checked when read, sealed when written
 //
 // Transactions: every change happens between txn_begin and txn_end and is all or nothing, in memory at once
-// and on disk with the next commit. A commit is two flushes round one superblock write; what was committed
-// never changes in place.
+// and on disk with the next commit or flush. A commit is two flushes round one superblock write; what was
+// committed never changes in place. A flush of little writes records to a log instead (log.c).
 //
 // Locks, in the order in which they are taken (left first; each may be skipped):
 //   the caller's (fs) -> stream.writer -> txn gate (shared: txn_begin..txn_end; exclusive: a commit's seal)
@@ -114,7 +114,9 @@ bool store_abandon(struct store *s);
 // A failure with a removable medium's status (VERIFY_REQUIRED, NO_MEDIA_IN_DEVICE ...) keeps everything for a
 // later try; any other failure turns the volume read-only.
 nt_status store_commit(struct store *s);
-bool store_dirty(struct store *s); // is there anything that a commit would write?
+// The same promise, for who flushes often: little is written to a log instead, with one flush of the device.
+nt_status store_sync(struct store *s);
+bool store_dirty(struct store *s); // is there anything that is not on stable storage?
 // Drop clean cached pages, so that the next look-ups come from the medium.
 void store_purge(struct store *s);
 void store_get_info(struct store *s, struct store_info *info);

@@ -53,6 +53,11 @@ static nt_status extent_decode(struct store *s, struct slice key, struct slice v
     return STATUS_SUCCESS;
 }
 
+nt_status extent_parse(struct store *s, struct slice key, struct slice value, struct extent *e)
+{
+    return extent_decode(s, key, value, 0, UINT64_MAX, e);
+}
+
 struct wish {
     struct store *store;
     u64 data, from, end;
@@ -101,6 +106,7 @@ nt_status extent_put(struct txn *t, u64 data, const struct extent *e)
                        .birth = to_le64(e->birth)}};
     u32 sums = sum_bytes(t->store, e);
     memcpy(value.sums, e->sums, sums);
+    t->plain_data |= !(e->flags & EXTENT_SUMMED);
     extent_key(&key, data, e->first);
     return tree_put(t, &key, &value, (u32)sizeof value.raw + sums);
 }

@@ -23,15 +23,20 @@ enum {
     EXTENT_SUM_BYTES = 1024,     // most checksum bytes in one extent record
     EXTENT_CLUSTERS_MAX = 16384, // most clusters in an extent without sums
     REFERENCES_MAX = 8175,       // streams that may share a cluster
+    LOG_BLOCK = 4096,
+    LOG_BLOCKS_MAX = 256,
 };
 
 #define SUPER_MAGIC "HOLDFAST"
 #define PAGE_MAGIC  0x47504648u // "HFPG"
+#define LOG_MAGIC   0x474C4648u // "HFLG"
 
-// Features a reader must know: bits outside FEATURES_KNOWN refuse the mount. None are defined yet. Features a
-// writer must know: bits outside WRITER_FEATURES_KNOWN make the mount read-only. FEATURE_POSIX: a record has
-// (or had) an owner, a mode, a device, nanoseconds or an extended attribute; set with the first of them.
-#define FEATURES_KNOWN        0ull
+// Features a reader must know: bits outside FEATURES_KNOWN refuse the mount. FEATURE_LOG: there is a log
+// area, whose entries belong to the volume's state; a volume that was closed has none. Features a writer must
+// know: bits outside WRITER_FEATURES_KNOWN make the mount read-only. FEATURE_POSIX: a record has (or had) an
+// owner, a mode, a device, nanoseconds or an extended attribute; set with the first of them.
+#define FEATURE_LOG           1ull
+#define FEATURES_KNOWN        FEATURE_LOG
 #define FEATURE_POSIX         1ull
 #define WRITER_FEATURES_KNOWN FEATURE_POSIX
 
@@ -81,10 +86,42 @@ struct raw_super {
     u8 space_level;             // 206: level of the space map's root
     u8 label_length;            // 207: bytes
     u8 label[96];               // 208: UTF-8
-    u8 reserved[3784];          // 304: zero
+    le64 log_unit;              // 304: first unit of the log area; 0: there is none
+    le32 log_blocks;            // 312: its length, in blocks of LOG_BLOCK bytes
+    u8 reserved[3772];          // 316: zero
     le64 sum;                   // 4088: CRC-64/XZ of the 4088 bytes before
 };
 _Static_assert(sizeof(struct raw_super) == SUPER_SIZE, "raw_super");
+
+// An entry of the log, at the start of a block; items follow, and zeros up to the next block.
+struct raw_log {
+    le32 magic;       // 0: LOG_MAGIC
+    le32 length;      // 4: bytes, with this head
+    u8 volume[16];    // 8: uuid of the volume
+    le64 generation;  // 24: of the commit that it follows
+    le64 super_sum;   // 32: sum of that commit's superblock
+    le64 sequence;    // 40: entries of this commit before it
+    le64 next_object; // 48: the next id to be given
+    le64 sum;         // 56: CRC-64/XZ of the entry, with zero here
+};
+_Static_assert(sizeof(struct raw_log) == 64, "raw_log");
+
+// What an entry says of a record or of units: lengths, key, value. Of units the key is the first (le64), the
+// value how many (le64).
+struct raw_log_item {
+    u8 kind;           // 0: enum log_item
+    u8 pad[3];         // 1: zero
+    le16 key_length;   // 4: bytes
+    le16 value_length; // 6: bytes
+};
+_Static_assert(sizeof(struct raw_log_item) == 8, "raw_log_item");
+enum log_item {
+    LOG_PUT = 1,    // the record is this now
+    LOG_DELETE = 2, // there is no such record any more; no value
+    LOG_TAKE = 3,   // units that are in use now
+    LOG_GIVE = 4,   // units that were taken since the commit and are free again
+    LOG_HOLD = 5,   // units that are free with the next commit
+};
 
 enum page_kind { PAGE_TREE = 1, PAGE_SPACE = 2 };
 

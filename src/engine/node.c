@@ -175,13 +175,11 @@ static bool claim(u64 *taken, u32 at, u32 len)
     return true;
 }
 
-// An extent is not younger than its page.
-static bool extent_old(const u8 *data, u32 i)
+bool extent_is_old(struct slice key, struct slice value, u64 generation)
 {
-    struct slice key = node_key(data, i), value = node_value(data, i);
     const struct raw_extent *raw = (const struct raw_extent *)value.p;
     return key.len < 9 || key.p[8] != KIND_EXTENT || value.len < sizeof *raw ||
-           from_le64(raw->birth) <= from_le64(head_of(data)->birth);
+           from_le64(raw->birth) <= generation;
 }
 
 bool node_check(const u8 *data, u32 level)
@@ -205,7 +203,8 @@ bool node_check(const u8 *data, u32 level)
             return false;
         // A child as young as the running generation would pass for a page that was not written yet, an
         // extent's clusters for some that may be used again at once.
-        if (level > 0 ? node_child(data, i).birth > from_le64(h->birth) : !extent_old(data, i))
+        if (level > 0 ? node_child(data, i).birth > from_le64(h->birth)
+                      : !extent_is_old(node_key(data, i), node_value(data, i), from_le64(h->birth)))
             return false;
         if (i > 0 && key_compare(node_key(data, i - 1), node_key(data, i)) >= 0)
             return false;

@@ -461,6 +461,32 @@ static u64 search(const struct region *r, u64 from, u64 end, const struct want *
     return best;
 }
 
+static bool all_free(const struct page *leaf, u64 bit, u64 count)
+{
+    while (count > 0) {
+        u32 shift = bit % 64, n = (u32)MIN(count, 64ull - shift);
+        u64 mask = (n == 64 ? ~0ull : (1ull << n) - 1) << shift;
+        if (word(leaf, (u32)(bit / 64)) & mask)
+            return false;
+        bit += n;
+        count -= n;
+    }
+    return true;
+}
+
+// Units of one region are in use from now on.
+static void take_run(struct store *s, struct space_path *path, u64 region, u64 bit, u64 count)
+{
+    struct region r = region_view(s, region, path->page[0]);
+    u64 now, avail, now_after, avail_after;
+    count_groups(&r, bit, count, &now, &avail);
+    mark(path->page[0], bit, count, true);
+    count_groups(&r, bit, count, &now_after, &avail_after);
+    account(s, path, -(i64)count, (i64)now_after - (i64)now);
+    s->space.avail -= count;
+    s->space.avail_groups -= avail - avail_after;
+}
+
 // Take up to want.units in one region, from the cursor on and then round. SUCCESS with *count 0: nothing
 // there.
 static nt_status take(struct store *s, enum space_class class_, u64 region, const struct want *want,
@@ -468,7 +494,7 @@ static nt_status take(struct store *s, enum space_class class_, u64 region, cons
 {
     struct space *sp = &s->space;
     struct space_path path;
-    u64 base = region * SPACE_LEAF_UNITS, bit = 0, now, avail, now_after, avail_after;
+    u64 base = region * SPACE_LEAF_UNITS, bit = 0;
     u64 from = sp->cursor[class_] >= base && sp->cursor[class_] < base + SPACE_LEAF_UNITS
                    ? sp->cursor[class_] - base
                    : 0;
@@ -493,15 +519,9 @@ static nt_status take(struct store *s, enum space_class class_, u64 region, cons
         // Only a region that has what we want is worth a new copy of its page.
         path_put(&path);
         TRY(walk(s, region, true, &path));
-        r.leaf = path.page[0];
     }
     if (run > 0) {
-        count_groups(&r, bit, run, &now, &avail);
-        mark(path.page[0], bit, run, true);
-        count_groups(&r, bit, run, &now_after, &avail_after);
-        account(s, &path, -(i64)run, (i64)now_after - (i64)now);
-        sp->avail -= run;
-        sp->avail_groups -= avail - avail_after;
+        take_run(s, &path, region, bit, run);
         *unit = base + bit;
         *count = run;
         sp->cursor[class_] = base + bit + run;
@@ -580,9 +600,12 @@ u64 space_avail_pages(struct store *s)
 u64 space_avail_clusters(struct store *s, u64 reserve_pages)
 {
     SCOPE_LOCK(&s->space.mutex);
-    u64 units = s->space.avail, reserve = reserve_pages * (PAGE_SIZE / s->unit);
+    u64 held = atomic_load(&s->space.running.units) + atomic_load(&s->space.committing.units);
+    u64 units = s->space.avail + held, reserve = reserve_pages * (PAGE_SIZE / s->unit) + log_wish(s);
     u64 usable = units > reserve ? units - reserve : 0;
-    return s->cluster_units == 1 ? usable : MIN(usable / s->cluster_units, s->space.avail_groups);
+    return s->cluster_units == 1
+               ? usable
+               : MIN(usable / s->cluster_units, s->space.avail_groups + held / s->cluster_units);
 }
 
 nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want_clusters, u64 *unit, u32 *clusters)
@@ -688,6 +711,26 @@ void space_free_page(struct store *s, const u64 addr[2], bool born_now)
     SCOPE_LOCK(&s->space.mutex);
     for (int copy = 0; copy < s->copies; copy++)
         give_back(s, addr[copy] / s->unit, PAGE_SIZE / s->unit, born_now);
+}
+
+nt_status space_take(struct store *s, u64 unit, u64 units)
+{
+    TRY(space_prefetch(s, unit, units));
+    SCOPE_LOCK(&s->space.mutex);
+    for (u64 end = unit + units; unit < end;) {
+        u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
+        u64 n = MIN(end - unit, SPACE_LEAF_UNITS - bit);
+        struct space_path path;
+        TRY(walk(s, region, true, &path));
+        bool free = all_free(path.page[0], bit, n);
+        if (free)
+            take_run(s, &path, region, bit, n);
+        path_put(&path);
+        if (!free)
+            return STATUS_DISK_CORRUPT_ERROR;
+        unit += n;
+    }
+    return STATUS_SUCCESS;
 }
 
 nt_status space_prefetch(struct store *s, u64 unit, u64 units)

@@ -82,6 +82,7 @@ const struct case_table *store_case_table(struct store *s)
 static void store_free(struct store *s)
 {
     txn_pool_destroy(s);
+    log_destroy(s);
     space_destroy(s);
     cache_destroy(&s->cache);
     pthread_mutex_destroy(&s->tree.mutex);
@@ -113,6 +114,8 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
     s->units = from_le64(super->units);
     s->mirror_gap = from_le64(super->mirror_gap);
     s->copies = super->copies;
+    s->log.unit = from_le64(super->log_unit);
+    s->log.blocks = from_le32(super->log_blocks);
     memcpy(s->label, super->label, super->label_length);
     s->next_object = from_le64(super->next_object);
     s->durable = from_le64(super->generation);
@@ -129,7 +132,9 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
     space_geometry(s);
     struct space_ptr space = space_decode(&super->space);
     space_init(s, &space);
-    nt_status status = cache_init(&s->cache, s, cache_bytes ? cache_bytes : CACHE_DEFAULT);
+    cache_bytes = cache_bytes ? cache_bytes : CACHE_DEFAULT;
+    nt_status status =
+        cache_init(&s->cache, s, s->log.unit ? MAX(cache_bytes, (size_t)LOG_CACHE) : cache_bytes);
     if (status == STATUS_SUCCESS && s->space.level >= SPACE_LEVELS_MAX)
         status = STATUS_DISK_CORRUPT_ERROR;
     if (status != STATUS_SUCCESS)
@@ -192,6 +197,15 @@ static nt_status reap_orphans(struct store *s)
     }
 }
 
+// The volume was not closed: what was flushed since its last commit happens again, and is committed before
+// anything else, so that the log's entries count no more.
+static nt_status recover(struct store *s, const struct raw_super *super, bool readonly)
+{
+    TRY(log_replay(s, super));
+    s->changed_super = true;
+    return readonly ? STATUS_SUCCESS : store_commit(s);
+}
+
 nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store **out)
 {
     struct raw_super super;
@@ -202,15 +216,17 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
     bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) ||
                     (from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN);
     nt_status status;
-    // Nobody may write while the table is not loaded.
-    atomic_store(&s->readonly, readonly);
-    atomic_store(&s->leave_damage, flags & STORE_SCRUB);
-    TRY_OUT(load_case_table(s));
+    atomic_store(&s->leave_damage, readonly || flags & STORE_SCRUB);
     if (!readonly) {
         TRY_OUT(super_settle(s, &super));
         s->settled = (u32)atomic_load(&s->repairs);
-        TRY_OUT(reap_orphans(s));
     }
+    if (s->log.unit)
+        TRY_OUT(recover(s, &super, readonly));
+    atomic_store(&s->readonly, readonly);
+    TRY_OUT(load_case_table(s));
+    if (!readonly)
+        TRY_OUT(reap_orphans(s));
     *out = s;
     return STATUS_SUCCESS;
 out:
@@ -220,7 +236,15 @@ out:
 
 nt_status store_close(struct store *s)
 {
-    nt_status status = atomic_load(&s->readonly) ? (nt_status)atomic_load(&s->failed) : store_commit(s);
+    nt_status status = (nt_status)atomic_load(&s->failed);
+    if (!atomic_load(&s->readonly)) {
+        bool dirty = store_dirty(s);
+        nt_status removed = log_remove(s);
+        (void)removed; // a log that stays is played by the next open
+        status = store_commit(s);
+        if (!dirty) // all was safe before
+            status = STATUS_SUCCESS;
+    }
     store_free(s);
     return status;
 }
@@ -373,6 +397,9 @@ static void fill_super(struct store *s, struct raw_super *super)
                                 .next_object = to_le64(s->next_object),
                                 .created = to_le64(s->created),
                                 .committed = to_le64(time_now()),
+                                .incompat = to_le64(s->log.unit ? FEATURE_LOG : 0),
+                                .log_unit = to_le64(s->log.unit),
+                                .log_blocks = to_le32(s->log.blocks),
                                 .serial = to_le32(s->serial),
                                 .copies = s->copies,
                                 .tree_level = (u8)s->tree.level,
@@ -402,6 +429,7 @@ static void seal_generation(struct store *s)
     s->has_pending = true;
     s->changed_super = false;
     s->generation++;
+    log_begin_generation(s);
     s->closing = false;
     pthread_cond_broadcast(&s->changed);
 }
@@ -497,6 +525,52 @@ nt_status store_commit(struct store *s)
     return status;
 }
 
+// Its first use makes the log, with a commit that says where it is.
+static void log_ask(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool ask = !s->log.unit && !s->log.asked && !atomic_load(&s->readonly);
+    s->log.asked |= ask;
+    pthread_mutex_unlock(&s->mutex);
+    if (ask)
+        log_make(s);
+}
+
+nt_status store_sync(struct store *s)
+{
+    nt_status status;
+    log_ask(s);
+    pthread_mutex_lock(&s->mutex);
+    u64 generation = s->generation, noted = s->log.noted;
+    for (;;) {
+        status = (nt_status)atomic_load(&s->failed);
+        if (status != STATUS_SUCCESS || s->durable >= generation)
+            break;
+        if (s->committing) {
+            pthread_cond_wait(&s->changed, &s->mutex);
+            continue;
+        }
+        if (s->generation == generation && log_is_safe(s, noted) && !atomic_load(&s->unflushed))
+            break;
+        s->committing = true;
+        pthread_mutex_unlock(&s->mutex);
+        status = log_write(s);
+        bool failed = status != STATUS_SUCCESS && status != STATUS_RETRY && !may_come_back(status);
+        if (failed)
+            store_fail(s, status);
+        pthread_mutex_lock(&s->mutex);
+        s->committing = false;
+        pthread_cond_broadcast(&s->changed);
+        if (status == STATUS_RETRY) {
+            pthread_mutex_unlock(&s->mutex);
+            return store_commit(s);
+        }
+        break;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return status;
+}
+
 void store_hold_commits(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
@@ -515,7 +589,7 @@ void store_let_commits(struct store *s)
 bool store_dirty(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
-    return has_changes(s) || atomic_load(&s->unflushed);
+    return (has_changes(s) && !log_is_safe(s, s->log.noted)) || atomic_load(&s->unflushed);
 }
 
 void store_purge(struct store *s)

@@ -6,7 +6,7 @@
 //   tree.c    the B+tree                     space.c  free space
 //   object.c  inodes, names, reparse data    xattr.c  extended attributes
 //   stream.c, extent.c, share.c  file data   check.c  whole-volume walk
-//   scrub.c   the same in use, with repair
+//   scrub.c   the same in use, with repair   log.c    flushes between commits
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -132,6 +132,7 @@ void node_insert(u8 *data, u32 i, struct slice key, struct slice value); // must
 void node_remove(u8 *data, u32 i);
 void node_move_tail(u8 *from, u32 first, u8 *to); // records from first on, appended to `to`
 bool node_check(const u8 *data, u32 level);       // hostile bytes in, yes or no out
+bool extent_is_old(struct slice key, struct slice value, u64 generation); // not an extent that is younger
 struct ptr node_child(const u8 *data, u32 i);
 void node_set_child(u8 *data, u32 i, const struct ptr *child);
 void ptr_encode(const struct ptr *ptr, struct raw_ptr *raw);
@@ -238,6 +239,8 @@ nt_status space_alloc_page(struct store *s, u64 addr[2]);
 void space_free(struct store *s, u64 unit, u64 units, bool born_now);
 void space_free_page(struct store *s, const u64 addr[2], bool born_now);
 nt_status space_prefetch(struct store *s, u64 unit, u64 units);
+nt_status space_take(struct store *s, u64 unit,
+                     u64 units);          // just these; DISK_CORRUPT_ERROR: not all are free
 nt_status space_prepare(struct store *s); // before a transaction: memory for what it will free
 u64 space_avail_pages(struct store *s);
 u64 space_avail_clusters(struct store *s, u64 reserve_pages);
@@ -264,6 +267,11 @@ struct txn {
     enum txn_kind kind;
     bool undoing;    // the log is being played back
     bool holds_refs; // store.ref_mutex, until the end
+    bool plain_data; // it mapped data without sums
+    bool noting;     // for the log of flushes: what is to be played again
+    bool note_lost;  // not all could be noted
+    u8 *notes;
+    u32 note_used, note_room;
 };
 nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed);
 // Data units: taken now and given back if the transaction fails; freed when it succeeds.
@@ -271,6 +279,45 @@ nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters);
 nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now);
 void txn_hold_refs(struct txn *t);
 void txn_pool_destroy(struct store *s);
+
+// --- log.c ---------------------------------------------------------------------------------------
+
+enum { LOG_CACHE = 8 << 20 }; // bytes of page cache that a replay needs at least
+
+struct log {
+    u64 unit; // of the area; 0: there is none
+    u32 blocks;
+    // All below under store.mutex, and head and sequence only by who has store.committing.
+    bool asked;         // for the area, once
+    bool on;            // what transactions change in this generation is noted
+    _Atomic bool begun; // entries of this generation may be on the medium
+    bool overflow;      // not all of this generation was noted, or an entry failed: only a commit helps
+    bool data_first;    // what was noted has data without sums
+    u32 head;           // the next free block
+    u64 sequence;
+    u64 noted, safe; // transactions of this generation, and how many of them are on the medium
+    u64 taken;       // bytes that those noted since the last entry took
+    u64 features;    // writer_features of the last commit
+    u8 *buffer[2];   // one is filled while the other is written
+    u32 current, used;
+};
+// A record's new state, while a transaction changes it.
+void log_note(struct txn *t, enum log_item kind, struct slice key, struct slice value);
+// The transaction has succeeded. True: units that it gives back may be needed by entries on the medium.
+bool log_add(struct txn *t);
+void log_begin_generation(struct store *s); // the gate is closed, store.mutex held
+bool log_is_safe(const struct store *s,
+                 u64 noted); // store.mutex held: so many transactions are on the medium
+// Write what was noted and flush. RETRY: it is no work for the log. The caller has store.committing.
+nt_status log_write(struct store *s);
+void log_make(struct store *s);        // take an area, if that can be had; the next commit says where it is
+nt_status log_remove(struct store *s); // give it back
+u64 log_wish(const struct store *s);   // units that it will take
+u64 log_units(const struct store *s);  // of the area
+bool log_check_super(const struct raw_super *super);
+// What was flushed since the commit of this superblock happens again, in memory. DISK_CORRUPT_ERROR.
+nt_status log_replay(struct store *s, const struct raw_super *super);
+void log_destroy(struct store *s);
 
 // --- store.c -------------------------------------------------------------------------------------
 
@@ -291,14 +338,16 @@ struct store {
     struct cache cache;
     struct tree tree;
     struct space space;
+    struct log log;
     pthread_mutex_t ref_mutex; // reference counts, held to the end of a transaction
 
     pthread_mutex_t mutex; // the transaction gate and what follows; a leaf
     pthread_cond_t changed;
-    u32 active;   // transactions between begin and end
-    u32 waiting;  // threads that wait for others to end theirs
-    bool closing; // a commit wants the gate
-    bool committing;
+    u32 active;         // transactions between begin and end
+    u32 waiting;        // threads that wait for others to end theirs
+    bool closing;       // a commit wants the gate
+    bool committing;    // a commit or an entry of the log is being written
+    bool replaying;     // nobody else uses the store yet
     bool changed_super; // something of the superblock changed without a page
     bool has_pending;   // a sealed commit that is being written, or was cut short and must be written again
     _Atomic u64 generation; // of the changes being made now; changes only while the gate is closed
@@ -398,6 +447,8 @@ struct extent {
     u64 birth;
     u8 sums[EXTENT_SUM_BYTES];
 };
+nt_status extent_parse(struct store *s, struct slice key, struct slice value,
+                       struct extent *e); // hostile bytes
 // The extent that holds cluster, or the next one behind it; NO_SUCH_FILE when there is none.
 nt_status extent_find(struct store *s, u64 data, u64 cluster, struct extent *e);
 // The same, but of the sums only those of the clusters [cluster, end) are there.

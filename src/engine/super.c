@@ -47,6 +47,8 @@ bool super_check(const struct raw_super *super)
     if (super->copies < 1 || super->copies > 2 || super->tree_level >= TREE_LEVELS_MAX ||
         super->label_length > sizeof super->label)
         return false;
+    if (!log_check_super(super))
+        return false;
     bool gap_fits = is_aligned(gap, GAP_STEP) && gap >= SUPER_AREA * 4 && gap <= GAP_MAX && gap < bytes / 2;
     return super->copies == 1 ? gap == 0 : gap_fits;
 }

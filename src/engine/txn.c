@@ -73,7 +73,8 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
             continue;
         }
         pthread_mutex_unlock(&s->mutex);
-        TRY(status == STATUS_RETRY ? store_commit(s) : status);
+        // A replay must not be committed in part.
+        TRY(status != STATUS_RETRY ? status : s->replaying ? STATUS_DISK_CORRUPT_ERROR : store_commit(s));
         pthread_mutex_lock(&s->mutex);
     }
     struct txn *t = s->pool;
@@ -81,6 +82,7 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
         s->pool = t->next;
     else
         t = calloc(1, sizeof *t);
+    bool noting = s->log.on && !s->log.overflow;
     if (t)
         s->active++;
     pthread_mutex_unlock(&s->mutex);
@@ -90,7 +92,9 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
     t->kind = kind;
     t->undo_used = 0;
     t->free_count = t->alloc_count = 0;
-    t->undoing = t->holds_refs = false;
+    t->undoing = t->holds_refs = t->plain_data = t->note_lost = false;
+    t->noting = noting;
+    t->note_used = 0;
     *out = t;
     return STATUS_SUCCESS;
 }
@@ -156,8 +160,10 @@ nt_status txn_end(struct txn *t, nt_status status)
         for (u32 i = 0; i < t->alloc_count; i++)
             space_free(s, t->allocs[i].unit, t->allocs[i].units, true);
     } else {
+        // Before somebody else can take these units.
+        bool logged = log_add(t);
         for (u32 i = 0; i < t->free_count; i++)
-            space_free(s, t->frees[i].unit, t->frees[i].units, t->frees[i].born_now);
+            space_free(s, t->frees[i].unit, t->frees[i].units, t->frees[i].born_now && !logged);
     }
     if (t->holds_refs)
         pthread_mutex_unlock(&s->ref_mutex);
@@ -219,6 +225,7 @@ void txn_pool_destroy(struct store *s)
         struct txn *t = s->pool;
         s->pool = t->next;
         free(t->undo);
+        free(t->notes);
         free(t->frees);
         free(t->allocs);
         free(t);

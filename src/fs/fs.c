@@ -141,17 +141,18 @@ static nt_status vcb_mount(struct device *real, struct blk *blk)
     return STATUS_SUCCESS;
 }
 
-// Continue with the volume that was here before. Its files are compared one by one when they are next used.
-static nt_status vcb_remount(struct vcb *vcb, struct blk *blk)
+// Continue with the volume that was here before, found at this generation: opening it may commit. Its files
+// are compared one by one when they are next used.
+static nt_status vcb_remount(struct vcb *vcb, struct blk *blk, u64 found)
 {
     SCOPE_HOLD_WRITE(&vcb->lock);
     if (vcb->state != VCB_NOT_MOUNTED)
         return STATUS_UNRECOGNIZED_VOLUME; // its last handle was closed just now
-    u64 generation = vcb->info.identity.generation;
+    u64 known = vcb->info.identity.generation;
     TRY(vcb_open_store(vcb, blk));
     store_get_info(vcb->store, &vcb->info);
     vcb->epoch++;
-    if (vcb->info.identity.generation != generation)
+    if (found != known)
         vcb->changed_epoch = vcb->epoch;
     dev_set_vpb(vcb->real, vcb->vpb);
     return STATUS_SUCCESS;
@@ -182,7 +183,7 @@ static nt_status mount_volume(struct irp *irp)
     nt_status status = store_identify(blk, &identity);
     if (status == STATUS_SUCCESS) {
         struct vcb *vcb = find_returning(real, &identity);
-        status = vcb ? vcb_remount(vcb, blk) : STATUS_UNRECOGNIZED_VOLUME;
+        status = vcb ? vcb_remount(vcb, blk, identity.generation) : STATUS_UNRECOGNIZED_VOLUME;
         if (vcb)
             dev_release(vcb->device);
         if (status == STATUS_UNRECOGNIZED_VOLUME)

@@ -177,7 +177,7 @@ static nt_status set(struct vcb *vcb, struct irp *irp, const u8 *in, u32 length,
         TRY(match_existing(vcb, fcb, expected));
         TRY(store_reparse(vcb, ccb, buffer, length));
     }
-    return store_commit(vcb->store);
+    return store_sync(vcb->store);
 }
 
 nt_status reparse_point_set_check(struct vcb *vcb, struct irp *irp)
@@ -276,5 +276,5 @@ nt_status reparse_point_delete(struct vcb *vcb, struct irp *irp)
         TRY(match_existing(vcb, fcb, &expected));
         TRY(store_reparse(vcb, ccb, NULL, 0));
     }
-    return store_commit(vcb->store);
+    return store_sync(vcb->store);
 }

@@ -121,7 +121,7 @@ static nt_status flush_file(struct vcb *vcb, struct fcb *fcb)
         SCOPE_FCB(fcb);
         TRY(fcb_save(fcb));
     }
-    return store_commit(vcb->store);
+    return store_sync(vcb->store);
 }
 
 nt_status fs_write(struct vcb *vcb, struct irp *irp)
@@ -160,5 +160,5 @@ nt_status fs_flush(struct vcb *vcb, struct irp *irp)
     struct ccb *ccb = irp_ccb(irp);
     if (__atomic_exchange_n(&vcb->lost_data, false, __ATOMIC_RELAXED))
         return STATUS_LOST_WRITEBEHIND_DATA;
-    return ccb->scb ? flush_file(vcb, ccb->scb->fcb) : store_commit(vcb->store);
+    return ccb->scb ? flush_file(vcb, ccb->scb->fcb) : store_sync(vcb->store);
 }

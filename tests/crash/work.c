@@ -58,8 +58,9 @@ void work_free(struct work *w)
 
 void work_commit(struct work *w)
 {
-    assert_ok(store_commit(w->store));
-    step(w, true, "commit");
+    bool sync = work_random(w, 3) > 0;
+    assert_ok(sync ? store_sync(w->store) : store_commit(w->store));
+    step(w, true, sync ? "sync" : "commit");
 }
 
 void work_maybe_commit(struct work *w)

@@ -262,7 +262,7 @@ static void one_round(struct worker *w)
         break;
     case 3:
         if (volume_random(&w->rng, 3) == 0)
-            assert_ok(store_commit(w->v->store));
+            assert_ok(volume_random(&w->rng, 3) ? store_sync(w->v->store) : store_commit(w->v->store));
         break;
     case 4:
         list_other(w, workers_of(w));

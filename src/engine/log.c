@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was made safe between two commits. A flush of little needs no commit: the records that transactions
+// changed since the last one, and the units that they took and gave back, go to the log area as one entry,
+// with one flush. Opening a volume that was not closed plays the entries back on the commit that they follow.
+//
+// An entry holds only whole transactions, in the order in which they ended; whoever changes one object ends
+// its transaction before the next one may change it, so this order is the one of the changes. The log is
+// written by whoever has store.committing. An entry's data are under the same flush as the entry: what it
+// mapped is compared with its sums before it is believed.
+#include "engine/store.h"
+
+enum {
+    BLOCK = LOG_BLOCK,
+    AREA_MIN = 65536, // bytes: of the area
+    AREA_MAX = LOG_BLOCKS_MAX * LOG_BLOCK,
+    BUFFER = 131072,       // more than this between two flushes is a commit's work
+    TXN_MOST = BUFFER / 2, // and this in one transaction
+    DATA_MOST = 4 << 20,   // bytes of data that an entry's sums vouch for, all to be read when it is played
+    PAGES_MOST = 256,      // dirty pages: about as many a replay will have, in a cache of LOG_CACHE
+    HEAD = sizeof(struct raw_log),
+    ITEM = sizeof(struct raw_log_item),
+};
+
+// --- notes of transactions -----------------------------------------------------------------------
+
+static void item_put(u8 *p, enum log_item kind, struct slice key, struct slice value)
+{
+    struct raw_log_item item = {
+        .kind = kind, .key_length = to_le16((u16)key.len), .value_length = to_le16((u16)value.len)};
+    memcpy(p, &item, ITEM);
+    memcpy(p + ITEM, key.p, key.len);
+    if (value.len > 0)
+        memcpy(p + ITEM + key.len, value.p, value.len);
+}
+
+void log_note(struct txn *t, enum log_item kind, struct slice key, struct slice value)
+{
+    u32 size = ITEM + key.len + value.len;
+    if (!t->noting)
+        return;
+    if (t->note_used + size > t->note_room) {
+        u32 room = MAX(4096u, 2 * t->note_room);
+        u8 *bigger = t->note_used + size <= TXN_MOST ? realloc(t->notes, room) : NULL;
+        if (!bigger) {
+            t->noting = false;
+            t->note_lost = true;
+            return;
+        }
+        t->notes = bigger;
+        t->note_room = room;
+        log_note(t, kind, key, value);
+        return;
+    }
+    item_put(t->notes + t->note_used, kind, key, value);
+    t->note_used += size;
+}
+
+static void note_piece(struct txn *t, enum log_item kind, const struct txn_piece *piece)
+{
+    u8 unit[8], units[8];
+    put_le64(unit, piece->unit);
+    put_le64(units, piece->units);
+    log_note(t, kind, (struct slice){unit, 8}, (struct slice){units, 8});
+}
+
+bool log_add(struct txn *t)
+{
+    struct log *l = &t->store->log;
+    if (!l->on)
+        return false;
+    for (u32 i = 0; i < t->alloc_count; i++)
+        note_piece(t, LOG_TAKE, &t->allocs[i]);
+    for (u32 i = 0; i < t->free_count; i++)
+        note_piece(t, t->frees[i].born_now ? LOG_GIVE : LOG_HOLD, &t->frees[i]);
+    SCOPE_LOCK(&t->store->mutex);
+    if (t->note_used == 0 && !t->note_lost)
+        return l->begun;
+    l->noted++;
+    if (t->note_lost || l->overflow || l->used + t->note_used > BUFFER) {
+        l->overflow = true;
+        return l->begun;
+    }
+    memcpy(l->buffer[l->current] + l->used, t->notes, t->note_used);
+    l->used += t->note_used;
+    l->data_first |= t->plain_data;
+    for (u32 i = 0; i < t->alloc_count; i++)
+        l->taken += t->allocs[i].units * t->store->unit;
+    return l->begun;
+}
+
+// --- writing -------------------------------------------------------------------------------------
+
+void log_begin_generation(struct store *s)
+{
+    struct log *l = &s->log;
+    l->on = l->unit != 0 && l->buffer[1];
+    l->begun = l->overflow = l->data_first = false;
+    l->used = HEAD;
+    l->head = 0;
+    l->sequence = l->noted = l->safe = l->taken = 0;
+    l->features = atomic_load(&s->writer_features);
+}
+
+static u32 blocks_of(u32 bytes)
+{
+    return (bytes + BLOCK - 1) / BLOCK;
+}
+
+// May what was noted go to the log? Under store.mutex.
+static bool fits(struct store *s)
+{
+    const struct log *l = &s->log;
+    return l->on && !l->overflow && !s->has_pending && !s->changed_super &&
+           l->features == atomic_load(&s->writer_features) && l->taken <= DATA_MOST &&
+           atomic_load(&s->cache.dirty_count) <= PAGES_MOST && l->head + blocks_of(l->used) <= l->blocks;
+}
+
+bool log_is_safe(const struct store *s, u64 noted)
+{
+    const struct log *l = &s->log;
+    return l->on && !l->overflow && !s->has_pending && !s->changed_super && l->safe >= noted;
+}
+
+// Whole blocks, with the rest of the last one zero.
+static u32 seal_entry(struct store *s, u8 *entry, u32 used, u64 next_object)
+{
+    const struct log *l = &s->log;
+    u32 size = blocks_of(used) * BLOCK;
+    struct raw_log head = {.magic = to_le32(LOG_MAGIC),
+                           .length = to_le32(used),
+                           .generation = s->pending.generation,
+                           .super_sum = s->pending.sum,
+                           .sequence = to_le64(l->sequence),
+                           .next_object = to_le64(next_object)};
+    memcpy(head.volume, s->uuid, sizeof head.volume);
+    memcpy(entry, &head, HEAD);
+    memset(entry + used, 0, size - used);
+    put_le64(entry + offsetof(struct raw_log, sum), sum_crc64(entry, used));
+    return size;
+}
+
+static nt_status write_entry(struct store *s, u8 *entry, u32 used, u64 next_object, bool data_first)
+{
+    struct log *l = &s->log;
+    if (data_first && used > HEAD)
+        TRY(blk_flush(s->blk, NULL));
+    if (used > HEAD) {
+        u32 size = seal_entry(s, entry, used, next_object);
+        TRY(blk_pwrite(s->blk, entry, size, l->unit * s->unit + (u64)l->head * BLOCK, NULL));
+        l->head += size / BLOCK;
+        l->sequence++;
+    }
+    return blk_flush(s->blk, NULL);
+}
+
+nt_status log_write(struct store *s)
+{
+    struct log *l = &s->log;
+    pthread_mutex_lock(&s->mutex);
+    if (!fits(s)) {
+        pthread_mutex_unlock(&s->mutex);
+        return STATUS_RETRY;
+    }
+    u8 *entry = l->buffer[l->current];
+    u32 used = l->used;
+    u64 noted = l->noted, next_object = s->next_object;
+    bool unflushed = atomic_exchange(&s->unflushed, false), data_first = l->data_first || unflushed;
+    l->current ^= 1;
+    l->used = HEAD;
+    l->taken = 0;
+    l->data_first = false;
+    // From now on a unit that is given back may be one that an entry on the medium needs.
+    l->begun |= used > HEAD;
+    pthread_mutex_unlock(&s->mutex);
+    nt_status status = write_entry(s, entry, used, next_object, data_first);
+    pthread_mutex_lock(&s->mutex);
+    if (status == STATUS_SUCCESS)
+        l->safe = MAX(l->safe, noted);
+    else
+        l->overflow = true; // what was noted is gone: a commit must follow
+    pthread_mutex_unlock(&s->mutex);
+    if (status != STATUS_SUCCESS && unflushed)
+        atomic_store(&s->unflushed, true);
+    return status;
+}
+
+// --- the area ------------------------------------------------------------------------------------
+
+static void area_set(struct store *s, u64 unit, u32 blocks)
+{
+    SCOPE_LOCK(&s->mutex);
+    s->log.unit = unit;
+    s->log.blocks = blocks;
+    s->changed_super = true;
+}
+
+u64 log_wish(const struct store *s)
+{
+    u64 size = MIN(MAX(align_down(s->units * s->unit / 64, (u64)AREA_MIN), (u64)AREA_MIN), (u64)AREA_MAX);
+    return s->log.unit ? 0 : size / s->unit;
+}
+
+static nt_status take_area(struct txn *t, u64 *unit, u32 *blocks)
+{
+    const struct store *s = t->store;
+    u32 clusters;
+    TRY(txn_alloc(t, (u32)log_wish(s) / s->cluster_units, unit, &clusters));
+    *blocks = clusters * (s->cluster / BLOCK);
+    return *blocks * (u64)BLOCK >= AREA_MIN ? STATUS_SUCCESS : STATUS_DISK_FULL;
+}
+
+// The buffers stay until the store is freed.
+static bool buffers_make(struct log *l)
+{
+    for (u32 i = 0; i < ARRAY_LEN(l->buffer); i++)
+        if (!l->buffer[i] && !(l->buffer[i] = aligned_alloc(BLOCK, BUFFER + BLOCK)))
+            return false;
+    return true;
+}
+
+void log_make(struct store *s)
+{
+    struct txn *t;
+    u64 unit;
+    u32 blocks = 0;
+    if (!buffers_make(&s->log) || txn_begin(s, TXN_NORMAL, &t) != STATUS_SUCCESS)
+        return;
+    if (txn_end(t, take_area(t, &unit, &blocks)) == STATUS_SUCCESS)
+        area_set(s, unit, blocks);
+}
+
+static u64 area_units(const struct store *s)
+{
+    return s->log.blocks * (u64)BLOCK / s->unit;
+}
+
+u64 log_units(const struct store *s)
+{
+    return s->log.unit ? area_units(s) : 0;
+}
+
+nt_status log_remove(struct store *s)
+{
+    struct txn *t;
+    if (!s->log.unit)
+        return STATUS_SUCCESS;
+    TRY(txn_begin(s, TXN_FREEING, &t));
+    TRY(txn_end(t, txn_free(t, s->log.unit, area_units(s), false)));
+    area_set(s, 0, 0);
+    return STATUS_SUCCESS;
+}
+
+void log_destroy(struct store *s)
+{
+    for (u32 i = 0; i < ARRAY_LEN(s->log.buffer); i++)
+        free(s->log.buffer[i]);
+}
+
+bool log_check_super(const struct raw_super *super)
+{
+    u64 unit = from_le64(super->log_unit), blocks = from_le32(super->log_blocks);
+    u32 unit_size = from_le32(super->unit_size);
+    if (!(from_le64(super->incompat) & FEATURE_LOG))
+        return unit == 0 && blocks == 0;
+    return unit > 0 && blocks > 0 && blocks <= LOG_BLOCKS_MAX && blocks * BLOCK % unit_size == 0 &&
+           unit < from_le64(super->units) && blocks * BLOCK / unit_size <= from_le64(super->units) - unit;
+}
+
+// --- playing back --------------------------------------------------------------------------------
+
+// The entries of an area that was read into memory.
+struct replay {
+    struct store *store;
+    const struct raw_super *super;
+    u8 *area;
+    u32 blocks;
+    u32 end, last; // blocks: behind the entries that count, and where the last of them begins
+    u64 entries;
+};
+
+struct item {
+    enum log_item kind;
+    struct slice key, value;
+};
+
+static const struct raw_log *head_at(const struct replay *r, u32 block)
+{
+    return (const struct raw_log *)(r->area + (u64)block * BLOCK);
+}
+
+// Is there an entry of this commit here, whole? *blocks: how long.
+static bool is_entry(const struct replay *r, u32 block, u32 *blocks)
+{
+    struct raw_log head = *head_at(r, block);
+    u32 length = from_le32(head.length);
+    *blocks = blocks_of(length);
+    if (from_le32(head.magic) != LOG_MAGIC || length < HEAD || length > BUFFER ||
+        *blocks > r->blocks - block || memcmp(head.volume, r->super->uuid, sizeof head.volume) != 0 ||
+        from_le64(head.generation) != from_le64(r->super->generation) ||
+        from_le64(head.super_sum) != from_le64(r->super->sum))
+        return false;
+    u8 *entry = r->area + (u64)block * BLOCK;
+    put_le64(entry + offsetof(struct raw_log, sum), 0);
+    bool whole = sum_crc64(entry, length) == from_le64(head.sum);
+    memcpy(entry, &head, HEAD);
+    return whole;
+}
+
+// The item at *at of an entry, and *at moved behind it. False: there is none, or it makes no sense.
+static bool item_next(const struct replay *r, u32 block, u32 *at, struct item *item)
+{
+    const struct raw_log *head = head_at(r, block);
+    const u8 *p = (const u8 *)head + *at;
+    u32 left = from_le32(head->length) - *at;
+    if (left < ITEM)
+        return false;
+    const struct raw_log_item *raw = (const struct raw_log_item *)p;
+    item->kind = (enum log_item)raw->kind;
+    item->key = (struct slice){p + ITEM, from_le16(raw->key_length)};
+    item->value = (struct slice){p + ITEM + item->key.len, from_le16(raw->value_length)};
+    if (item->key.len + item->value.len > left - ITEM)
+        return false;
+    *at += ITEM + item->key.len + item->value.len;
+    if (item->kind >= LOG_TAKE)
+        return item->kind <= LOG_HOLD && item->key.len == 8 && item->value.len == 8;
+    return (item->kind == LOG_PUT || (item->kind == LOG_DELETE && item->value.len == 0)) &&
+           item->key.len >= 9 && item->key.len <= KEY_MAX && item->value.len <= VALUE_MAX &&
+           extent_is_old(item->key, item->value, r->store->generation);
+}
+
+static bool items_are_sound(const struct replay *r, u32 block)
+{
+    struct item item;
+    u32 at = HEAD;
+    while (item_next(r, block, &at, &item))
+        continue;
+    return at == from_le32(head_at(r, block)->length);
+}
+
+// The entries follow one another from the start of the area. One further on that is whole shows that one
+// before it was damaged later.
+static void entries_find(struct replay *r)
+{
+    struct store *s = r->store;
+    u32 blocks;
+    while (r->end < r->blocks && is_entry(r, r->end, &blocks) &&
+           from_le64(head_at(r, r->end)->sequence) == r->entries && items_are_sound(r, r->end)) {
+        r->last = r->end;
+        r->end += blocks;
+        r->entries++;
+    }
+    for (u32 block = r->end; block < r->blocks; block++)
+        if (is_entry(r, block, &blocks) && from_le64(head_at(r, block)->sequence) > r->entries) {
+            store_event(s, 131, 0, s->log.unit * s->unit + (u64)r->end * BLOCK,
+                        (u64)(block - r->end) * BLOCK);
+            return;
+        }
+}
+
+// Does a later item of the entry say something else of this record?
+static bool is_overtaken(const struct replay *r, u32 at, struct slice key)
+{
+    struct item item;
+    while (item_next(r, r->last, &at, &item))
+        if (item.kind <= LOG_DELETE && key_compare(item.key, key) == 0)
+            return true;
+    return false;
+}
+
+// Did the last entry take this unit?
+static bool is_taken(const struct replay *r, u64 unit)
+{
+    struct item item;
+    for (u32 at = HEAD; item_next(r, r->last, &at, &item);) {
+        u64 first = item.kind == LOG_TAKE ? get_le64(item.key.p) : 0;
+        if (item.kind == LOG_TAKE && unit >= first && unit - first < get_le64(item.value.p))
+            return true;
+    }
+    return false;
+}
+
+static nt_status extent_verify(const struct replay *r, const struct extent *e)
+{
+    const struct store *s = r->store;
+    u8 data[PAGE_SIZE], sum[8];
+    u32 size = stream_sum_size(s);
+    for (u64 u = 0; u < (u64)e->clusters * s->cluster_units; u++) {
+        if (!is_taken(r, e->unit + u))
+            continue;
+        TRY(blk_pread(s->blk, data, s->unit, (e->unit + u) * s->unit, NULL));
+        stream_unit_sum(s, data, sum);
+        if (memcmp(sum, e->sums + u * size, size) != 0)
+            return STATUS_DATA_CHECKSUM_ERROR;
+    }
+    return STATUS_SUCCESS;
+}
+
+// Only the last entry can be there without its data: the flush of each other one had returned.
+static nt_status last_verify(const struct replay *r)
+{
+    struct item item;
+    for (u32 at = HEAD; item_next(r, r->last, &at, &item);) {
+        struct extent e;
+        bool mapped = item.kind == LOG_PUT && item.key.p[8] == KIND_EXTENT &&
+                      extent_parse(r->store, item.key, item.value, &e) == STATUS_SUCCESS;
+        if (mapped && e.flags & EXTENT_SUMMED && !is_overtaken(r, at, item.key))
+            TRY(extent_verify(r, &e));
+    }
+    return STATUS_SUCCESS;
+}
+
+// What the commit before the log uses must stay until the next one, in case this replay is cut short too.
+static nt_status unit_play(struct store *s, const struct item *item)
+{
+    u64 unit = get_le64(item->key.p), units = get_le64(item->value.p);
+    if (item->kind == LOG_TAKE)
+        return space_take(s, unit, units);
+    TRY(space_prefetch(s, unit, units));
+    space_free(s, unit, units, item->kind == LOG_GIVE);
+    return STATUS_SUCCESS;
+}
+
+static nt_status record_play(struct store *s, const struct item *item)
+{
+    struct txn *t;
+    struct key key = {.len = (u16)item->key.len};
+    memcpy(key.b, item->key.p, item->key.len);
+    TRY(txn_begin(s, TXN_FREEING, &t));
+    nt_status status =
+        item->kind == LOG_PUT ? tree_put(t, &key, item->value.p, item->value.len) : tree_delete(t, &key);
+    return txn_end(t, status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status);
+}
+
+static nt_status items_play(const struct replay *r, bool units)
+{
+    struct store *s = r->store;
+    u32 blocks;
+    for (u32 block = 0; block < r->end; block += blocks) {
+        const struct raw_log *head = head_at(r, block);
+        struct item item;
+        blocks = blocks_of(from_le32(head->length));
+        for (u32 at = HEAD; item_next(r, block, &at, &item);)
+            if ((item.kind >= LOG_TAKE) == units)
+                TRY(units ? unit_play(s, &item) : record_play(s, &item));
+        s->next_object = MAX(s->next_object, from_le64(head->next_object));
+    }
+    return STATUS_SUCCESS;
+}
+
+// A block that cannot be read ends the log like any other that makes no sense.
+static nt_status area_read(const struct replay *r)
+{
+    const struct store *s = r->store;
+    for (u32 block = 0; block < r->blocks; block++) {
+        u8 *to = r->area + (u64)block * BLOCK;
+        nt_status status = blk_pread(s->blk, to, BLOCK, s->log.unit * s->unit + (u64)block * BLOCK, NULL);
+        if (page_try_other(status))
+            memset(to, 0, BLOCK);
+        else
+            TRY(status);
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status replay(struct replay *r)
+{
+    TRY(area_read(r));
+    entries_find(r);
+    if (r->entries == 0)
+        return STATUS_SUCCESS;
+    nt_status status = last_verify(r);
+    if (status == STATUS_DATA_CHECKSUM_ERROR || page_try_other(status))
+        r->end = r->last;
+    else
+        TRY(status);
+    // All units first, so that no page of the tree gets a place that an entry's data has.
+    TRY(items_play(r, true));
+    return items_play(r, false);
+}
+
+nt_status log_replay(struct store *s, const struct raw_super *super)
+{
+    struct replay r = {.store = s, .super = super, .blocks = s->log.blocks};
+    SCOPE_FREE u8 *area = malloc((size_t)MAX(r.blocks, 1u) * BLOCK);
+    if (!area || !buffers_make(&s->log))
+        return STATUS_NO_MEMORY;
+    r.area = area;
+    s->replaying = true;
+    nt_status status = replay(&r);
+    s->replaying = false;
+    if (status != STATUS_SUCCESS)
+        status_set_text("what was flushed last cannot be played back: %s", status_name(status));
+    return status;
+}
