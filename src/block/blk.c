@@ -142,8 +142,21 @@ static nt_status check_transfer(struct blk *b, size_t len, u64 offset, bool writ
     return STATUS_SUCCESS;
 }
 
-static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset, bool write,
-                          struct sense *sense)
+enum transfer { TRANSFER_READ, TRANSFER_WRITE, TRANSFER_WRITE_FLUSH };
+
+static nt_status pass_on(struct blk *b, enum transfer kind, const struct iovec *iov, int n, u64 offset,
+                         struct sense *sense)
+{
+    if (kind == TRANSFER_READ)
+        return b->ops->preadv(b, iov, n, offset, sense);
+    if (kind == TRANSFER_WRITE_FLUSH && b->ops->pwritev_flush)
+        return b->ops->pwritev_flush(b, iov, n, offset, sense);
+    TRY(b->ops->pwritev(b, iov, n, offset, sense));
+    return kind == TRANSFER_WRITE_FLUSH ? b->ops->flush(b, sense) : STATUS_SUCCESS;
+}
+
+static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                          enum transfer kind, struct sense *sense)
 {
     struct sense unwanted;
     if (!sense)
@@ -153,9 +166,9 @@ static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, in
         if (add_overflows(len, iov[i].iov_len, &len) || len > INT32_MAX)
             return STATUS_INVALID_PARAMETER;
     TRY(blk_enter(b, medium, sense));
-    nt_status status = check_transfer(b, len, offset, write, sense);
+    nt_status status = check_transfer(b, len, offset, kind != TRANSFER_READ, sense);
     if (status == STATUS_SUCCESS && len > 0)
-        status = (write ? b->ops->pwritev : b->ops->preadv)(b, iov, n, offset, sense);
+        status = pass_on(b, kind, iov, n, offset, sense);
     blk_leave(b);
     return status;
 }
@@ -163,33 +176,45 @@ static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, in
 nt_status blk_read_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
                           struct sense *s)
 {
-    return transfer(b, medium, iov, n, offset, false, s);
+    return transfer(b, medium, iov, n, offset, TRANSFER_READ, s);
 }
 
 nt_status blk_write_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
                            struct sense *s)
 {
-    return transfer(b, medium, iov, n, offset, true, s);
+    return transfer(b, medium, iov, n, offset, TRANSFER_WRITE, s);
 }
 
 nt_status blk_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
-    return transfer(b, 0, iov, n, offset, false, sense);
+    return transfer(b, 0, iov, n, offset, TRANSFER_READ, sense);
 }
 
 nt_status blk_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
-    return transfer(b, 0, iov, n, offset, true, sense);
+    return transfer(b, 0, iov, n, offset, TRANSFER_WRITE, sense);
 }
 
 nt_status blk_pread(struct blk *b, void *data, size_t len, u64 offset, struct sense *sense)
 {
-    return transfer(b, 0, &(struct iovec){data, len}, 1, offset, false, sense);
+    return transfer(b, 0, &(struct iovec){data, len}, 1, offset, TRANSFER_READ, sense);
 }
 
 nt_status blk_pwrite(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense)
 {
-    return transfer(b, 0, &(struct iovec){(void *)(uintptr_t)data, len}, 1, offset, true, sense);
+    return transfer(b, 0, &(struct iovec){(void *)(uintptr_t)data, len}, 1, offset, TRANSFER_WRITE, sense);
+}
+
+nt_status blk_write_flush_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                                 struct sense *s)
+{
+    return transfer(b, medium, iov, n, offset, TRANSFER_WRITE_FLUSH, s);
+}
+
+nt_status blk_pwrite_flush(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense)
+{
+    struct iovec one = {(void *)(uintptr_t)data, len};
+    return transfer(b, 0, &one, 1, offset, TRANSFER_WRITE_FLUSH, sense);
 }
 
 nt_status blk_flush(struct blk *b, struct sense *sense)

@@ -80,7 +80,10 @@ struct blk_ops {
     void (*close)(struct blk *b);
     nt_status (*preadv)(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
     nt_status (*pwritev)(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
-    nt_status (*flush)(struct blk *b, struct sense *sense);                       // SYNCHRONIZE CACHE
+    nt_status (*flush)(struct blk *b, struct sense *sense); // SYNCHRONIZE CACHE
+    // pwritev and flush in one, in whatever order is fastest; may be NULL.
+    nt_status (*pwritev_flush)(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                               struct sense *sense);
     nt_status (*ready)(struct blk *b, struct sense *sense);                       // TEST UNIT READY
     nt_status (*command)(struct blk *b, enum blk_command c, struct sense *sense); // may be NULL: 5/20/00
     bool (*same)(struct blk *b);
@@ -102,6 +105,8 @@ nt_status blk_pread(struct blk *b, void *data, size_t len, u64 offset, struct se
 nt_status blk_pwrite(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense);
 nt_status blk_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
 nt_status blk_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
+// A write and a flush in one: afterwards it and all writes before are on stable storage, in no order.
+nt_status blk_pwrite_flush(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense);
 // The same for this medium only (a value of b->medium): when another one is in, unit attention 6/28/00 and
 // nothing is touched. A command that was on its way during a swap, with what its sender knew before, must not
 // land on the new medium only because the attention went to another command.
@@ -109,6 +114,8 @@ nt_status blk_read_medium(struct blk *b, u64 medium, const struct iovec *iov, in
                           struct sense *s);
 nt_status blk_write_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
                            struct sense *s);
+nt_status blk_write_flush_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                                 struct sense *s);
 nt_status blk_flush(struct blk *b, struct sense *sense);
 nt_status blk_ready(struct blk *b, struct sense *sense);
 nt_status blk_command(struct blk *b, enum blk_command c, struct sense *sense);

@@ -29,6 +29,7 @@ const struct blk_ops blk_dev_ops = {
     .close = blk_file_close,
     .preadv = blk_file_preadv,
     .pwritev = blk_file_pwritev,
+    .pwritev_flush = blk_file_pwritev_flush,
     .flush = blk_file_flush,
     .ready = blk_file_ready,
     .command = blk_file_command,

@@ -6,19 +6,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { IOV_BATCH = 64 };
+enum { IOV_BATCH = 64, DIRECT_ALIGN = 4096, DIRECT_UNTRIED = -1, DIRECT_NONE = -2 };
 
 struct file {
     char *path;
     blk_file_probe *probe;
     bool exclusive;
-    bool readonly;  // asked for: every medium is opened for reading only
-    bool ejected;   // until LOAD
-    bool prevented; // EJECT is refused
-    int fd;         // -1: no medium
+    bool readonly;      // asked for: every medium is opened for reading only
+    bool ejected;       // until LOAD
+    bool prevented;     // EJECT is refused
+    int fd;             // -1: no medium
+    _Atomic int direct; // the same without the host's page cache; -1: not tried yet, -2: not to be had
     dev_t device;
     ino_t inode;
 };
@@ -83,6 +86,7 @@ static int open_medium(struct blk *b)
         return error;
     }
     f->fd = fd;
+    f->direct = DIRECT_UNTRIED;
     f->device = st.st_dev;
     f->inode = st.st_ino;
     blk_set_medium(b, size, readonly);
@@ -94,7 +98,10 @@ static void close_medium(struct blk *b)
     struct file *f = b->state;
     if (f->fd >= 0)
         close(f->fd);
+    if (f->direct >= 0)
+        close(f->direct);
     f->fd = -1;
+    f->direct = DIRECT_UNTRIED;
     blk_set_medium(b, 0, f->readonly);
 }
 
@@ -107,7 +114,8 @@ nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, 
                        .probe = probe,
                        .exclusive = exclusive,
                        .readonly = blk_has(b, BLK_READONLY),
-                       .fd = -1};
+                       .fd = -1,
+                       .direct = DIRECT_UNTRIED};
     b->state = f;
     if (!f->path)
         return STATUS_INSUFFICIENT_RESOURCES;
@@ -238,6 +246,46 @@ nt_status blk_file_command(struct blk *b, enum blk_command c, struct sense *sens
     return STATUS_SUCCESS;
 }
 
+// Threads that find it untried at once: one of them wins.
+static int direct_get(struct file *f)
+{
+    int known = f->direct;
+    if (known != DIRECT_UNTRIED)
+        return known;
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", f->fd);
+    int fd = open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
+    int found = fd < 0 ? DIRECT_NONE : fd;
+    if (atomic_compare_exchange_strong(&f->direct, &known, found))
+        return found;
+    if (fd >= 0)
+        close(fd);
+    return known;
+}
+
+// Past the page cache, so that it is on its way together with what the cache begins to write, and the flush
+// finds nothing that it would have to begin. False: written in the usual way instead.
+static bool write_direct(struct file *f, const struct iovec *iov, int n, u64 offset)
+{
+    bool fits = n == 1 && offset % DIRECT_ALIGN == 0 && iov->iov_len % DIRECT_ALIGN == 0 &&
+                (uintptr_t)iov->iov_base % DIRECT_ALIGN == 0;
+    int fd = fits ? direct_get(f) : DIRECT_NONE;
+    if (fd < 0)
+        return false;
+    (void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return pwrite(fd, iov->iov_base, iov->iov_len, (off_t)offset) == (ssize_t)iov->iov_len;
+}
+
+nt_status blk_file_pwritev_flush(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                                 struct sense *sense)
+{
+    struct file *f = b->state;
+    TRY(blk_file_ready(b, sense));
+    if (!write_direct(f, iov, n, offset))
+        TRY(transfer(b, iov, n, offset, true, sense));
+    return blk_file_flush(b, sense);
+}
+
 static int probe_file(int fd, const struct stat *st, u64 *size, u32 *sector)
 {
     (void)fd;
@@ -259,6 +307,7 @@ const struct blk_ops blk_file_ops = {
     .close = blk_file_close,
     .preadv = blk_file_preadv,
     .pwritev = blk_file_pwritev,
+    .pwritev_flush = blk_file_pwritev_flush,
     .flush = blk_file_flush,
     .ready = blk_file_ready,
     .command = blk_file_command,

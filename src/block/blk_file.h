@@ -16,6 +16,8 @@ nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, 
 void blk_file_close(struct blk *b);
 nt_status blk_file_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
 nt_status blk_file_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
+nt_status blk_file_pwritev_flush(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                                 struct sense *sense);
 nt_status blk_file_flush(struct blk *b, struct sense *sense);
 nt_status blk_file_ready(struct blk *b, struct sense *sense);
 nt_status blk_file_command(struct blk *b, enum blk_command c, struct sense *sense);

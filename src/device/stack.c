@@ -299,11 +299,12 @@ static void stack_close(struct blk *b)
     free(s);
 }
 
-static nt_status stack_transfer(struct blk *b, enum irp_major major, const struct iovec *iov, int n,
-                                u64 offset)
+static nt_status stack_transfer(struct blk *b, enum irp_major major, u32 flags, const struct iovec *iov,
+                                int n, u64 offset)
 {
     struct stack_blk *s = b->state;
     struct irp irp = stack_irp(s, major);
+    irp.flags |= flags;
     irp.p.read.iov = iov;
     irp.p.read.iov_count = n;
     irp.p.read.offset = offset;
@@ -315,13 +316,20 @@ static nt_status stack_transfer(struct blk *b, enum irp_major major, const struc
 static nt_status stack_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
     (void)sense;
-    return stack_transfer(b, IRP_MJ_READ, iov, n, offset);
+    return stack_transfer(b, IRP_MJ_READ, 0, iov, n, offset);
 }
 
 static nt_status stack_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
     (void)sense;
-    return stack_transfer(b, IRP_MJ_WRITE, iov, n, offset);
+    return stack_transfer(b, IRP_MJ_WRITE, 0, iov, n, offset);
+}
+
+static nt_status stack_pwritev_flush(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                                     struct sense *sense)
+{
+    (void)sense;
+    return stack_transfer(b, IRP_MJ_WRITE, IRP_WRITE_FLUSH, iov, n, offset);
 }
 
 static nt_status stack_flush(struct blk *b, struct sense *sense)
@@ -345,6 +353,7 @@ static const struct blk_ops stack_ops = {
     .close = stack_close,
     .preadv = stack_preadv,
     .pwritev = stack_pwritev,
+    .pwritev_flush = stack_pwritev_flush,
     .flush = stack_flush,
     .ready = stack_ready,
 };

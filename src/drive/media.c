@@ -37,7 +37,9 @@ static nt_status send_read(struct drive *drive, const struct command *c, u64 med
 
 static nt_status send_write(struct drive *drive, const struct command *c, u64 medium, struct sense *sense)
 {
-    return blk_write_medium(drive->blk, medium, c->iov, c->iov_count, c->offset, sense);
+    bool flush = c->flags & IRP_WRITE_FLUSH;
+    return (flush ? blk_write_flush_medium : blk_write_medium)(drive->blk, medium, c->iov, c->iov_count,
+                                                               c->offset, sense);
 }
 
 static nt_status send_control(struct drive *drive, const struct command *c, u64 medium, struct sense *sense)

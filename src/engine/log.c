@@ -144,13 +144,13 @@ static nt_status write_entry(struct store *s, u8 *entry, u32 used, u64 next_obje
     struct log *l = &s->log;
     if (data_first && used > HEAD)
         TRY(blk_flush(s->blk, NULL));
-    if (used > HEAD) {
-        u32 size = seal_entry(s, entry, used, next_object);
-        TRY(blk_pwrite(s->blk, entry, size, l->unit * s->unit + (u64)l->head * BLOCK, NULL));
-        l->head += size / BLOCK;
-        l->sequence++;
-    }
-    return blk_flush(s->blk, NULL);
+    if (used == HEAD)
+        return blk_flush(s->blk, NULL);
+    u32 size = seal_entry(s, entry, used, next_object);
+    u64 at = l->unit * s->unit + (u64)l->head * BLOCK;
+    l->head += size / BLOCK;
+    l->sequence++;
+    return blk_pwrite_flush(s->blk, entry, size, at, NULL);
 }
 
 nt_status log_write(struct store *s)

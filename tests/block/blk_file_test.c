@@ -71,6 +71,62 @@ static void reads_and_writes_vectors(void **state)
     blk_close(b);
 }
 
+// Past the host's page cache where that can be, else through it: nobody can tell by the bytes.
+static void a_write_that_flushes_is_a_write(void **state)
+{
+    struct fixture *f = *state;
+    struct blk *b;
+    static const struct {
+        u64 offset;
+        size_t length, shift;
+    } cases[] = {{4096, 8192, 0}, {4096, 4096, 1}, {1000, 4096, 0}, {12288, 5, 0}, {61440, 4096, 0}};
+    _Alignas(4096) static char data[16384], back[65536], expected[65536];
+    memset(expected, 'A', sizeof expected);
+    for (int removable = 0; removable < 2; removable++) {
+        assert_ok(blk_open(f->image, removable ? BLK_REMOVABLE : 0, &b));
+        assert_ok(blk_pread(b, back, sizeof back, 0, NULL)); // into the page cache
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            memset(data, 'a' + (int)i + 8 * removable, sizeof data);
+            memset(expected + cases[i].offset, data[0], cases[i].length);
+            assert_ok(blk_pwrite_flush(b, data + cases[i].shift, cases[i].length, cases[i].offset, NULL));
+            assert_ok(blk_pread(b, back, sizeof back, 0, NULL));
+            assert_memory_equal(back, expected, sizeof back);
+        }
+        assert_ok(blk_pwrite(b, "x", 1, 5000, NULL)); // the two ways see each other
+        expected[5000] = 'x';
+        assert_ok(blk_pwrite_flush(b, data, 4096, 8192, NULL));
+        memset(expected + 8192, data[0], 4096);
+        blk_close(b);
+        assert_ok(blk_open(f->image, 0, &b));
+        assert_ok(blk_pread(b, back, sizeof back, 0, NULL));
+        assert_memory_equal(back, expected, sizeof back);
+        blk_close(b);
+    }
+}
+
+static void a_write_that_flushes_goes_to_the_medium_that_is_in(void **state)
+{
+    struct fixture *f = *state;
+    struct blk *b;
+    _Alignas(4096) static char data[4096], back[4096];
+    memset(data, 'x', sizeof data);
+    assert_ok(blk_open(f->image, BLK_REMOVABLE, &b));
+    assert_ok(blk_pwrite_flush(b, data, sizeof data, 0, NULL));
+    u64 medium = blk_medium(b);
+    assert_int_equal(rename(f->other, f->image), 0);
+    struct iovec iov = {data, sizeof data};
+    assert_status(blk_write_flush_medium(b, medium, &iov, 1, 0, NULL), STATUS_VERIFY_REQUIRED);
+    assert_status(blk_write_flush_medium(b, medium, &iov, 1, 0, NULL), STATUS_VERIFY_REQUIRED);
+    assert_ok(blk_pread(b, back, sizeof back, 0, NULL));
+    assert_int_equal(back[0], 'B');
+    assert_ok(blk_pwrite_flush(b, data, sizeof data, 4096, NULL));
+    assert_ok(blk_pread(b, back, sizeof back, 4096, NULL));
+    assert_memory_equal(back, data, sizeof back);
+    assert_int_equal(unlink(f->image), 0);
+    assert_status(blk_pwrite_flush(b, data, sizeof data, 0, NULL), STATUS_NO_MEDIA_IN_DEVICE);
+    blk_close(b);
+}
+
 static void one_writer_or_many_readers(void **state)
 {
     struct fixture *f = *state;
@@ -251,6 +307,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(reads_and_writes_vectors),
+        T(a_write_that_flushes_is_a_write),
+        T(a_write_that_flushes_goes_to_the_medium_that_is_in),
         T(one_writer_or_many_readers),
         T(refuses_what_is_not_a_file),
         T(without_write_permission_it_is_read_only),

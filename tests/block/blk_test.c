@@ -115,6 +115,31 @@ static void a_transfer_for_one_medium_never_meets_another(void **state)
     blk_close(b);
 }
 
+// A back end that has no such command of its own.
+static void a_write_that_flushes_is_both(void **state)
+{
+    (void)state;
+    struct blk *b;
+    char data[4];
+    struct sense failure = {SENSE_MEDIUM, 0x0c, 0, BLK_TRANSPORT_OK};
+    assert_ok(blk_sim_new(4096, 0, &b));
+    assert_ok(blk_pwrite_flush(b, "abc", 4, 100, NULL));
+    assert_int_equal(blk_sim_count(b, SIM_WRITE), 1);
+    assert_int_equal(blk_sim_count(b, SIM_FLUSH), 1);
+    assert_ok(blk_pread(b, data, 4, 100, NULL));
+    assert_string_equal(data, "abc");
+    blk_sim_fail(b, SIM_WRITE, 1, failure);
+    assert_status(blk_pwrite_flush(b, "x", 1, 0, NULL), STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(blk_sim_count(b, SIM_FLUSH), 1);
+    blk_sim_fail(b, SIM_FLUSH, 1, failure);
+    assert_status(blk_pwrite_flush(b, "x", 1, 0, NULL), STATUS_DEVICE_DATA_ERROR);
+    assert_status(blk_pwrite_flush(b, "x", 1, 4096, NULL), STATUS_NONEXISTENT_SECTOR);
+    blk_close(b);
+    assert_ok(blk_sim_new(4096, BLK_READONLY, &b));
+    assert_status(blk_pwrite_flush(b, "x", 1, 0, NULL), STATUS_MEDIA_WRITE_PROTECTED);
+    blk_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +148,7 @@ int main(void)
         cmocka_unit_test(refuses_writes_to_a_read_only_medium),
         cmocka_unit_test(plain_statuses),
         cmocka_unit_test(a_transfer_for_one_medium_never_meets_another),
+        cmocka_unit_test(a_write_that_flushes_is_both),
     };
     return cmocka_run_group_tests_name("blk", tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ void work_end(struct work *w); // the store is closed; the recorded drive stays 
 void work_free(struct work *w);
 u32 work_random(struct work *w, u32 below);
 
-void work_commit(struct work *w); // or a flush to the log, twice in three times
+void work_commit(struct work *w);       // or a flush to the log, twice in three times
 void work_maybe_commit(struct work *w); // one time in five
 void work_reopen(struct work *w);
 // The process dies when a commit has written everything but had no answer to its last flush.
