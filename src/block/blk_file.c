@@ -86,7 +86,6 @@ static int open_medium(struct blk *b)
         return error;
     }
     f->fd = fd;
-    f->direct = DIRECT_UNTRIED;
     f->device = st.st_dev;
     f->inode = st.st_ino;
     blk_set_medium(b, size, readonly);
