@@ -479,6 +479,32 @@ static void a_torn_entry_ends_the_log(void **state)
     end();
 }
 
+// Whichever byte it is, what is found was so at some moment.
+static void every_byte_may_rot(void **state)
+{
+    (void)state;
+    two_entries();
+    u64 at = log_at(0);
+    struct raw_log heads[2];
+    for (u32 i = 0; i < 2; i++)
+        assert_ok(blk_pread(v.blk, &heads[i], sizeof heads[i], at + i * BLOCK, NULL));
+    u32 length = from_le32(heads[0].length), both = length + from_le32(heads[1].length);
+    die();
+    for (u32 i = 0; i < both; i++) {
+        u64 byte = i < length ? at + i : at + BLOCK + (i - length);
+        blk_sim_flip(v.blk, 0, byte, (u8)(1u << i % 8));
+        reopen(STORE_READONLY);
+        assert_int_equal(read_byte(0), 'a');
+        assert_int_equal(read_byte(1), i < length ? -1 : 'b');
+        stream_close(file);
+        assert_ok(store_close(v.store));
+        blk_sim_flip(v.blk, 0, byte, (u8)(1u << i % 8));
+    }
+    reopen(0);
+    assert_int_equal(read_byte(1), 'c');
+    end();
+}
+
 static void damage_before_a_whole_entry_is_told(void **state)
 {
     (void)state;
@@ -786,6 +812,7 @@ int main(void)
         cmocka_unit_test(opening_may_be_cut),
         cmocka_unit_test(a_replay_has_room),
         cmocka_unit_test(a_torn_entry_ends_the_log),
+        cmocka_unit_test(every_byte_may_rot),
         cmocka_unit_test(damage_before_a_whole_entry_is_told),
         cmocka_unit_test(an_unreadable_block_ends_the_log),
         cmocka_unit_test(an_entry_without_its_data_is_none),
