@@ -218,7 +218,7 @@ static nt_status trim_batch(struct txn *t, u64 data, u64 first, const struct key
     TRY(extent_unmap(t, data, first, UINT64_MAX, BATCH, done, &freed));
     if (stream && freed > 0)
         TRY(count_freed(t, stream, freed));
-    return orphan && *done ? orphan_remove(t, data) : STATUS_SUCCESS;
+    return orphan && *done ? orphan_remove_tail(t, data) : STATUS_SUCCESS;
 }
 
 nt_status extent_trim(struct store *s, u64 data, u64 first, const struct key *stream, bool orphan)

@@ -543,12 +543,17 @@ nt_status object_reap(struct store *s, u64 id)
 nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream)
 {
     struct key key;
+    struct record record;
     u8 value[8 + KEY_MAX];
     u32 len = stream ? stream->len : 0;
     put_le64(value, first);
     if (stream)
         memcpy(value + 8, stream->b, len);
     orphan_key(&key, data);
+    nt_status status = tree_find(t->store, &key, TREE_EQUAL, &record);
+    if (status == STATUS_SUCCESS && record.len == 0)
+        return STATUS_SUCCESS; // all of it is to go: so is this
+    TRY(status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status);
     return tree_put(t, &key, value, 8 + len);
 }
 

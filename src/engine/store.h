@@ -420,7 +420,7 @@ static inline u32 stream_offset(const struct key *key)
 void tag_key(struct key *key, u32 tag, u64 id);
 bool tag_parse(struct slice key, u32 *tag, u64 *id); // false: not a key of the tag index
 // Extents of data from cluster first on are no longer part of the stream in the record with this key (NULL:
-// of any).
+// of any). An object that waits as a whole goes on doing so.
 nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream);
 nt_status orphan_remove(struct txn *t, u64 id);
 nt_status orphan_remove_tail(struct txn *t, u64 data); // if there is one

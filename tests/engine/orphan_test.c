@@ -234,12 +234,34 @@ static void a_cut_file_that_is_deleted(void **state)
     finish(&p);
 }
 
+// Cut, or given other sums, while only those who have it open keep it: it still goes as a whole.
+static void a_deleted_file_that_is_cut(void **state)
+{
+    (void)state;
+    for (int converted = 0; converted < 2; converted++) {
+        struct patient p;
+        struct inode inode;
+        begin(&p);
+        orphan(&p, "f");
+        if (converted)
+            assert_ok(stream_set_integrity(p.m, CHECKSUM_TYPE_NONE, false));
+        assert_ok(stream_set_size(p.m, 10 * CLUSTER));
+        assert_true(waits(&p, p.id));
+        volume_check(&p.v);
+        reopen(&p);
+        assert_false(waits(&p, p.id));
+        assert_status(inode_get(p.v.store, p.id, &inode), STATUS_FILE_INVALID);
+        finish(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_orphan_keeps_nobody_out),
         cmocka_unit_test(a_cut_that_met_damage),
         cmocka_unit_test(a_cut_file_that_is_deleted),
+        cmocka_unit_test(a_deleted_file_that_is_cut),
     };
     return cmocka_run_group_tests_name("orphan", tests, NULL, NULL);
 }
