@@ -526,6 +526,13 @@ static nt_status set_disposition_ex(struct vcb *vcb, struct irp *irp)
     return flags & ~known ? STATUS_NOT_SUPPORTED : dispose(vcb, irp, flags);
 }
 
+// The lock keeps what is cut off apart from the file's last name, which goes to the same place.
+static nt_status set_stream_size(struct scb *scb, u64 size)
+{
+    SCOPE_FCB(scb->fcb);
+    return stream_set_size(scb->stream, size);
+}
+
 static nt_status set_size(struct vcb *vcb, struct irp *irp, bool only_shrink)
 {
     struct ccb *ccb = irp_ccb(irp);
@@ -536,7 +543,7 @@ static nt_status set_size(struct vcb *vcb, struct irp *irp, bool only_shrink)
     stream_get_info(ccb->scb->stream, &info);
     if (size == info.size || (only_shrink && size > info.size))
         return STATUS_SUCCESS;
-    TRY(file_explain(vcb, ccb, MIN(size, info.size), 1, stream_set_size(ccb->scb->stream, size)));
+    TRY(file_explain(vcb, ccb, MIN(size, info.size), 1, set_stream_size(ccb->scb, size)));
     fcb_mark_written(ccb->scb->fcb, ccb);
     return STATUS_SUCCESS;
 }
