@@ -228,6 +228,8 @@ nt_status object_path(struct store *s, u64 id, char *out, size_t size);
 // in as many transactions as it needs: a crash in between loses nothing but time.
 nt_status object_orphan(struct txn *t, u64 id);
 nt_status object_reap(struct store *s, u64 id);
+// It gets a name after all: off the list. What was cut off its end still goes.
+nt_status object_adopt(struct txn *t, u64 id);
 
 // Reparse data, verbatim, at most 16384 bytes; also keeps the tag index. The caller keeps inode.reparse_tag
 // and attributes.

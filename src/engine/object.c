@@ -576,6 +576,35 @@ nt_status orphan_remove_tail(struct txn *t, u64 data)
     return tree_delete(t, &key);
 }
 
+// Clusters behind the end of the default stream, whose own entry gave way to the whole object's. When the
+// stream's data has another number, that entry is still there.
+static nt_status adopt_tail(struct txn *t, u64 id)
+{
+    struct store *s = t->store;
+    struct key key;
+    struct record record;
+    struct extent e;
+    key_begin(&key, id, KIND_INODE);
+    TRY(tree_find(s, &key, TREE_EQUAL, &record));
+    if (record.len != sizeof(struct raw_inode))
+        return STATUS_FILE_CORRUPT_ERROR;
+    const struct raw_stream *raw = &((const struct raw_inode *)record.value)->data;
+    u64 size = from_le64(raw->size), first = size / s->cluster + (size % s->cluster > 0);
+    if (from_le64(raw->data) != id)
+        return STATUS_SUCCESS;
+    nt_status status = extent_find(s, id, first, &e);
+    if (status == STATUS_NO_SUCH_FILE)
+        return STATUS_SUCCESS;
+    TRY(status);
+    return orphan_tail(t, id, first, &key);
+}
+
+nt_status object_adopt(struct txn *t, u64 id)
+{
+    TRY(orphan_remove(t, id));
+    return adopt_tail(t, id);
+}
+
 // An entry of the orphan list: a whole object (tail false), or what is left of a stream from first on.
 struct orphan {
     u64 id, first;

@@ -255,13 +255,50 @@ static void a_deleted_file_that_is_cut(void **state)
     }
 }
 
+static void adopt(struct patient *p, const char *name)
+{
+    struct txn *t;
+    assert_ok(txn_begin(p->v.store, TXN_NORMAL, &t));
+    assert_ok(dirent_add(t, OBJECT_ROOT, (struct str){name, (u32)strlen(name)}, p->id, false));
+    assert_ok(txn_end(t, object_adopt(t, p->id)));
+}
+
+// A name takes it off the list again, but not what could not be cut off before or after it came there.
+static void a_file_that_gets_a_name(void **state)
+{
+    (void)state;
+    enum { DELETED_FIRST = 1, CUT = 2, WAYS = 4 };
+    for (int way = 0; way < WAYS; way++) {
+        struct patient p;
+        begin(&p);
+        if (way & DELETED_FIRST)
+            orphan(&p, "f");
+        if (way & CUT) {
+            damage(&p, true);
+            assert_status(stream_set_size(p.m, CLUSTER), STATUS_DISK_CORRUPT_ERROR);
+            damage(&p, false);
+        }
+        if (!(way & DELETED_FIRST))
+            orphan(&p, "f");
+        adopt(&p, "g");
+        assert_int_equal(waits(&p, p.id), !!(way & CUT));
+        volume_check(&p.v);
+        reopen(&p);
+        assert_false(waits(&p, p.id));
+        assert_ok(stream_open(p.v.store, p.id, (struct str){NULL, 0}, &p.m));
+        struct stream_info info;
+        stream_get_info(p.m, &info);
+        assert_int_equal(info.allocated, way & CUT ? CLUSTER : EXTENTS * CLUSTER);
+        finish(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_damaged_orphan_keeps_nobody_out),
-        cmocka_unit_test(a_cut_that_met_damage),
-        cmocka_unit_test(a_cut_file_that_is_deleted),
-        cmocka_unit_test(a_deleted_file_that_is_cut),
+        cmocka_unit_test(a_damaged_orphan_keeps_nobody_out), cmocka_unit_test(a_cut_that_met_damage),
+        cmocka_unit_test(a_cut_file_that_is_deleted),        cmocka_unit_test(a_deleted_file_that_is_cut),
+        cmocka_unit_test(a_file_that_gets_a_name),
     };
     return cmocka_run_group_tests_name("orphan", tests, NULL, NULL);
 }
