@@ -121,9 +121,11 @@ struct irp {
             bool target_directory;       // SL_OPEN_TARGET_DIRECTORY: open the parent of the last component
             struct file_object *related; // RootDirectory: path is relative to it; NULL: to the volume root
             u32 access, share, disposition, options, attributes;
-            u64 node;                    // not 0: open this node itself, whatever its names; path is empty
-            struct irp_reparse *reparse; // filled when the answer is STATUS_REPARSE
-        } create;                        // information: FILE_OPENED, FILE_CREATED ... (ntfile.h)
+            u64 node;                       // not 0: open this node itself, whatever its names; path is empty
+            const struct hf_node_new *what; // not NULL: make this in directory `node`, without a name
+            struct hf_attr *attr;           // and say what it became
+            struct irp_reparse *reparse;    // filled when the answer is STATUS_REPARSE
+        } create;                           // information: FILE_OPENED, FILE_CREATED ... (ntfile.h)
         struct {
             void *data;
             size_t length;

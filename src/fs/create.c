@@ -452,6 +452,23 @@ static nt_status open_node(struct open *o, u64 id)
     return open_stream(o, fcb, false);
 }
 
+// A new file without a name: found by nobody before it is open, and gone if it cannot be opened.
+static nt_status open_unnamed(struct open *o)
+{
+    SCOPE_FCB_PUT struct fcb *fcb = NULL;
+    TRY(node_create_unnamed(o->vcb, o->irp->p.create.node, o->irp->p.create.what, &fcb));
+    nt_status status;
+    {
+        SCOPE_FCB(fcb);
+        fcb->unnamed = true;
+        status = open_stream(o, fcb, true);
+        if (status == STATUS_SUCCESS)
+            return node_fcb_attr(fcb, o->irp->p.create.attr);
+    }
+    node_reap(fcb);
+    return status;
+}
+
 // The tag that keeps a walk from passing; 0: none.
 static u32 link_tag(struct fcb *fcb)
 {
@@ -498,6 +515,8 @@ static nt_status open_file(struct open *o)
     if (disposition > FILE_OVERWRITE_IF ||
         (o->irp->p.create.options & FILE_DIRECTORY_FILE && overwrites(disposition)))
         return STATUS_INVALID_PARAMETER;
+    if (o->irp->p.create.what)
+        return disposition == FILE_CREATE ? open_unnamed(o) : STATUS_INVALID_PARAMETER;
     if (o->irp->p.create.node)
         return disposition == FILE_OPEN ? open_node(o, o->irp->p.create.node) : STATUS_INVALID_PARAMETER;
     if (o->irp->p.create.options & FILE_OPEN_BY_FILE_ID)

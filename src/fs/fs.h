@@ -121,7 +121,8 @@ struct fcb {
     bool delete_pending;
     struct ccb *doomed; // a copy of the handle that asked for the deletion: its name is the one that goes
     bool deleting;      // a closing handle is about to remove that name
-    bool deleted;       // has no name any more; reaped when the last handle goes
+    bool deleted;       // has no name (any more); reaped when the last handle goes
+    bool unnamed;       // and never had one: it may still get its first
     bool invalid;       // FILE_INVALID for good
     u64 epoch;
     u32 handles;

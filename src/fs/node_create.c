@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // New nodes for POSIX callers: inode, name, reparse data, extended attributes and the directory's times in
-// one transaction.
+// one transaction. What gets no name yet waits in the orphan list instead, so that a crash leaves nothing.
 #include "fs/node.h"
 
 // A node before it has a number.
 struct making {
     struct vcb *vcb;
     struct fcb *parent;
-    struct str name;
+    struct str name; // len 0: none
     const struct hf_node_new *what;
     const u8 *reparse;
     u32 reparse_length;
@@ -19,6 +19,7 @@ static struct inode make_inode(const struct making *m)
     bool directory = S_ISDIR(m->what->mode);
     const struct inode *parent = &m->parent->inode;
     struct inode inode = inode_new(m->vcb, m->parent, 0, directory);
+    inode.links = m->name.len > 0;
     inode.mode = m->what->mode & (S_IFMT | 07777);
     inode.uid = m->what->uid;
     inode.gid = m->what->gid;
@@ -39,7 +40,10 @@ static nt_status write_node(struct making *m, struct txn *t, const struct inode 
 {
     struct inode *inode = &m->inode;
     TRY(inode_create(t, inode));
-    TRY(dirent_add(t, parent->id, m->name, inode->id, S_ISDIR(inode->mode)));
+    if (m->name.len)
+        TRY(dirent_add(t, parent->id, m->name, inode->id, S_ISDIR(inode->mode)));
+    else
+        TRY(object_orphan(t, inode->id));
     if (m->reparse_length)
         TRY(reparse_set(t, inode->id, m->reparse, m->reparse_length));
     for (size_t i = 0; i < m->what->xattr_count; i++) {
@@ -48,7 +52,7 @@ static nt_status write_node(struct making *m, struct txn *t, const struct inode 
             return STATUS_EA_TOO_LARGE;
         TRY(xattr_set(t, inode->id, (struct str){x->name, (u32)strlen(x->name)}, x->value, (u32)x->length));
     }
-    return inode_put(t, parent);
+    return m->name.len ? inode_put(t, parent) : STATUS_SUCCESS;
 }
 
 // parent.lock is held exclusive.
@@ -61,6 +65,8 @@ static nt_status make(struct making *m)
     inode_touch(&parent, TIME_WRITTEN | TIME_CHANGED, m->inode.created);
     TRY(txn_begin(m->vcb->store, TXN_NORMAL, &t));
     TRY(txn_end(t, write_node(m, t, &parent)));
+    if (!m->name.len)
+        return STATUS_SUCCESS;
     m->parent->inode = parent;
     m->parent->dirty = false;
     return STATUS_SUCCESS;
@@ -78,6 +84,26 @@ static nt_status create(struct vcb *vcb, const struct irp_node *n, const u8 *rep
         TRY(make(&m));
     }
     return node_attr(vcb, &m.inode, n->attr);
+}
+
+nt_status node_create_unnamed(struct vcb *vcb, u64 directory, const struct hf_node_new *what,
+                              struct fcb **out)
+{
+    struct making m = {.vcb = vcb, .what = what};
+    SCOPE_FCB_PUT struct fcb *parent = NULL;
+    *out = NULL;
+    if (!S_ISREG(what->mode))
+        return STATUS_INVALID_PARAMETER;
+    TRY(fcb_get(vcb, directory, &parent));
+    m.parent = parent;
+    {
+        SCOPE_FCB(parent);
+        TRY(make(&m));
+    }
+    nt_status status = fcb_get(vcb, m.inode.id, out);
+    if (status != STATUS_SUCCESS) // it waits for the next open of the volume
+        (void)object_reap(vcb->store, m.inode.id);
+    return status;
 }
 
 // Apart, because of its buffer.

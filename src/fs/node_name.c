@@ -5,9 +5,7 @@
 // Locks as in fs.h; of the objects themselves a directory comes before a file, then the lower id.
 #include "fs/node.h"
 
-// What is left of an object that has no names and that nobody has open. What fails here only takes room until
-// the volume is opened again.
-static void reap(struct fcb *fcb)
+void node_reap(struct fcb *fcb)
 {
     fcb_close_streams(fcb);
     nt_status status = object_reap(fcb->vcb->store, fcb->id);
@@ -34,8 +32,11 @@ static nt_status write_link(struct vcb *vcb, struct fcb *parent, struct str name
         status = inode_put(t, &inode);
     if (status == STATUS_SUCCESS)
         status = dir_put(t, parent, now);
+    if (status == STATUS_SUCCESS && fcb->unnamed)
+        status = object_adopt(t, fcb->id);
     TRY(txn_end(t, status));
     fcb->inode = inode;
+    fcb->deleted = fcb->unnamed = false;
     dir_touch(parent, now);
     return STATUS_SUCCESS;
 }
@@ -44,7 +45,8 @@ static nt_status write_link(struct vcb *vcb, struct fcb *parent, struct str name
 static nt_status check_link(const struct fcb *parent, const struct fcb *fcb)
 {
     TRY(node_check_parent(parent));
-    if (fcb->inode.links == 0)
+    // Without handles it is going already.
+    if (fcb->inode.links == 0 && (!fcb->unnamed || fcb->handles == 0))
         return STATUS_FILE_INVALID;
     if (fcb->delete_pending)
         return STATUS_DELETE_PENDING;
@@ -121,7 +123,7 @@ nt_status node_unlink(struct vcb *vcb, struct irp *irp)
         TRY(unlink_name(vcb, parent, n, &fcb, &gone));
     }
     if (gone)
-        reap(fcb);
+        node_reap(fcb);
     return STATUS_SUCCESS;
 }
 
@@ -315,7 +317,7 @@ nt_status node_rename(struct vcb *vcb, struct irp *irp)
         status = run(&m, n, &gone);
     }
     if (gone)
-        reap(m.victim);
+        node_reap(m.victim);
     struct fcb *all[] = {m.from, m.to, m.fcb, m.victim};
     for (u32 i = 0; i < ARRAY_LEN(all); i++)
         if (all[i])

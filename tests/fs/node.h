@@ -85,15 +85,19 @@ static inline nt_status read_link(struct file_object *f, u64 id, char *out, size
     return status;
 }
 
-static inline nt_status open_node(struct file_object *root, struct file_object *f, u64 id, u32 access)
+// what not NULL: a new file without a name, made so in directory id.
+static inline nt_status open_or_make_node(struct file_object *root, struct file_object *f, u64 id,
+                                          const struct hf_node_new *what, u32 access, struct hf_attr *attr)
 {
     *f = (struct file_object){.device = root->device, .access = access, .share = VOLUME_SHARE_ALL};
     struct irp irp = {.major = IRP_MJ_CREATE,
                       .p.create = {.node = id,
+                                   .what = what,
+                                   .attr = attr,
                                    .opens_root = true,
                                    .access = access,
                                    .share = VOLUME_SHARE_ALL,
-                                   .disposition = FILE_OPEN,
+                                   .disposition = what ? FILE_CREATE : FILE_OPEN,
                                    .options = FILE_OPEN_REPARSE_POINT}};
     nt_status status = volume_send(f, &irp);
     if (status == STATUS_SUCCESS)
@@ -101,6 +105,17 @@ static inline nt_status open_node(struct file_object *root, struct file_object *
     else
         f->device = NULL;
     return status;
+}
+
+static inline nt_status open_node(struct file_object *root, struct file_object *f, u64 id, u32 access)
+{
+    return open_or_make_node(root, f, id, NULL, access, NULL);
+}
+
+static inline nt_status open_unnamed(struct file_object *root, struct file_object *f, u64 directory,
+                                     const struct hf_node_new *what, struct hf_attr *attr)
+{
+    return open_or_make_node(root, f, directory, what, FILE_READ_DATA | FILE_WRITE_DATA, attr);
 }
 
 static inline nt_status list(struct file_object *f, u64 cookie, u32 flags, void *out, size_t size, u64 *done)

@@ -125,6 +125,35 @@ static void an_unlinked_file_goes_with_its_medium(void **state)
     assert_ok(volume_close(&f));
 }
 
+// So does what has no name yet, unless it got one in time.
+static void an_unnamed_file_goes_with_its_medium(void **state)
+{
+    (void)state;
+    struct file_object f[3];
+    struct hf_node_new what = {.mode = S_IFREG | 0600};
+    struct hf_attr attr[3];
+    char data[4];
+    u64 done;
+    for (int i = 0; i < 3; i++) {
+        assert_ok(open_unnamed(&root, &f[i], ROOT, &what, &attr[i]));
+        assert_ok(volume_write(&f[i], 0, "data", 4));
+    }
+    blk_sim_insert(sim, A, true); // the same medium: nothing happened
+    assert_ok(hard_link(&root, attr[0].id, ROOT, "f"));
+    flush();
+    assert_ok(hard_link(&root, attr[1].id, ROOT, "lost"));
+    blk_sim_insert(sim, B, true);
+    assert_status(hard_link(&root, attr[2].id, ROOT, "g"), STATUS_WRONG_VOLUME);
+    assert_status(open_unnamed(&root, &f[1], ROOT, &what, &attr[1]), STATUS_WRONG_VOLUME);
+    blk_sim_insert(sim, A, true);
+    assert_ok(volume_read(&f[0], 0, data, 4, &done));
+    assert_int_equal(attr_of(&root, attr[0].id).links, 1);
+    assert_status(volume_read(&f[2], 0, data, 4, &done), STATUS_FILE_INVALID);
+    assert_status(hard_link(&root, attr[2].id, ROOT, "g"), STATUS_FILE_INVALID);
+    for (int i = 0; i < 3; i++)
+        assert_ok(volume_close(&f[i]));
+}
+
 static void no_medium(void **state)
 {
     (void)state;
@@ -143,6 +172,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_same_medium_again, setup, node_teardown),
         cmocka_unit_test_setup_teardown(another_medium, setup, node_teardown),
         cmocka_unit_test_setup_teardown(an_unlinked_file_goes_with_its_medium, setup, node_teardown),
+        cmocka_unit_test_setup_teardown(an_unnamed_file_goes_with_its_medium, setup, node_teardown),
         cmocka_unit_test_setup_teardown(no_medium, setup, node_teardown),
     };
     return cmocka_run_group_tests_name("fs/node_media", tests, NULL, NULL);
