@@ -81,7 +81,14 @@ struct hf_node_new {
 // Windows can spell is kept as a SYMLINK, any other as LX_SYMLINK (spec/reparse.md 6).
 HF_API nt_status hf_node_create(hf_handle volume, uint64_t parent, const char *name,
                                 const struct hf_node_new *what, struct hf_attr *attr);
-// One more name. NOT_SUPPORTED for a directory, TOO_MANY_LINKS.
+// A regular file (else INVALID_PARAMETER) without a name and a handle on it, in one step. It gets from parent
+// what it would get by hf_node_create, whose statuses are the same, but the directory does not change. With
+// this handle, and others that hf_node_open makes, it is a file like any other, its links 0. hf_node_link can
+// give it its first name until the last handle is closed, which removes a file without one; so does a crash.
+// access as for hf_node_open. INVALID_DEVICE_REQUEST: the volume is behind a mount.
+HF_API nt_status hf_node_create_unnamed(hf_handle volume, uint64_t parent, const struct hf_node_new *what,
+                                        uint32_t access, struct hf_attr *attr, hf_handle *out);
+// One more name. NOT_SUPPORTED for a directory, TOO_MANY_LINKS. FILE_INVALID: it had names and has none left.
 HF_API nt_status hf_node_link(hf_handle volume, uint64_t id, uint64_t parent, const char *name,
                               struct hf_attr *attr);
 // The name goes at once; the file with its last name and its last handle. directory: as rmdir, else as

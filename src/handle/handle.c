@@ -277,7 +277,8 @@ nt_status hf_open(const char *name, const struct hf_open_options *options, hf_ha
     return status;
 }
 
-nt_status handle_open_node(struct handle *volume, u64 id, u32 access, hf_handle *out)
+nt_status handle_open_node(struct handle *volume, u64 id, const struct hf_node_new *what, u32 access,
+                           struct hf_attr *attr, hf_handle *out)
 {
     struct handle *handle;
     TRY(slot_take(&handle));
@@ -290,11 +291,13 @@ nt_status handle_open_node(struct handle *volume, u64 id, u32 access, hf_handle 
                       .file = &handle->file,
                       .privileges = hf_privileges(),
                       .p.create = {.node = id,
+                                   .what = what,
+                                   .attr = attr,
                                    .separator = '/',
                                    .opens_root = true,
                                    .access = handle->file.access,
                                    .share = handle->file.share,
-                                   .disposition = FILE_OPEN,
+                                   .disposition = what ? FILE_CREATE : FILE_OPEN,
                                    .options = handle->file.options}};
     nt_status status = dev_call(handle->file.device, &irp);
     if (status != STATUS_SUCCESS) {

@@ -109,8 +109,10 @@ struct handle {
     u32 index;
     u32 next_free;
 };
-// A new handle on a node of the volume that the other handle is on.
-nt_status handle_open_node(struct handle *volume, u64 id, u32 access, hf_handle *out);
+// A new handle on a node of the volume that the other handle is on. what not NULL: on a new file without a
+// name that is made so in this directory.
+nt_status handle_open_node(struct handle *volume, u64 id, const struct hf_node_new *what, u32 access,
+                           struct hf_attr *attr, hf_handle *out);
 // A reference that keeps the handle's file object; INVALID_HANDLE.
 nt_status handle_get(hf_handle h, struct handle **out);
 void handle_put(struct handle *handle);

@@ -137,7 +137,22 @@ nt_status hf_node_open(hf_handle volume, uint64_t id, uint32_t access, hf_handle
     TRY(handle_get(volume, &handle));
     if (id == 0 || handle->file.volume_open)
         return STATUS_INVALID_PARAMETER;
-    return handle_open_node(handle, id, access, out);
+    return handle_open_node(handle, id, NULL, access, NULL, out);
+}
+
+nt_status hf_node_create_unnamed(hf_handle volume, uint64_t parent, const struct hf_node_new *what,
+                                 uint32_t access, struct hf_attr *attr, hf_handle *out)
+{
+    SCOPE_HANDLE struct handle *handle = NULL;
+    if (!what || !attr || !out)
+        return STATUS_INVALID_PARAMETER;
+    *attr = (struct hf_attr){.id = 0};
+    *out = NULL;
+    TRY(check_xattrs(what));
+    TRY(handle_get(volume, &handle));
+    if (parent == 0 || handle->file.volume_open)
+        return STATUS_INVALID_PARAMETER;
+    return handle_open_node(handle, parent, what, access, attr, out);
 }
 
 nt_status hf_node_list(hf_handle directory, uint64_t cookie, uint32_t flags, void *out, size_t size,

@@ -333,6 +333,8 @@ static nt_status create(struct device *device, struct irp *irp)
     char digits[24];
     u64 node = irp->p.create.node;
     u32 stripped = 0;
+    if (irp->p.create.what) // as all requests by number but an open
+        return STATUS_INVALID_DEVICE_REQUEST;
     if (!node && irp->p.create.options & FILE_OPEN_BY_FILE_ID) {
         if (path.len != sizeof node)
             return STATUS_INVALID_PARAMETER;

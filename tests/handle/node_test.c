@@ -79,6 +79,45 @@ static void a_little_of_everything(void **state)
     assert_ok(hf_close(h));
 }
 
+// A name comes later or never, and then the file goes with its last handle.
+static void a_file_without_a_name(void **state)
+{
+    (void)state;
+    struct hf_xattr x = {"user.a", "value", 5};
+    struct hf_node_new what = {.mode = S_IFREG | 0640, .uid = 1, .xattrs = &x, .xattr_count = 1};
+    struct hf_attr attr, again;
+    char text[8];
+    size_t done;
+    hf_handle h, reader;
+    u32 access = FILE_READ_DATA | FILE_WRITE_DATA;
+    for (int named = 0; named < 2; named++) {
+        assert_ok(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, access, &attr, &h));
+        assert_int_equal(attr.links, 0);
+        assert_int_equal(attr.mode, S_IFREG | 0640);
+        assert_ok(hf_write(h, 0, "data", 4, &done));
+        assert_ok(hf_node_open(volume, attr.id, FILE_READ_DATA, &reader));
+        assert_ok(hf_read(reader, 0, text, 4, &done));
+        assert_memory_equal(text, "data", 4);
+        assert_ok(hf_close(reader));
+        assert_ok(hf_xattr_get(volume, attr.id, "user.a", text, sizeof text, &done));
+        assert_int_equal(done, 5);
+        if (named) {
+            assert_ok(hf_node_link(volume, attr.id, HF_NODE_ROOT, "named", &again));
+            assert_int_equal(again.links, 1);
+            assert_int_equal(again.size, 4);
+        }
+        assert_ok(hf_close(h));
+        nt_status there = named ? STATUS_SUCCESS : STATUS_FILE_INVALID;
+        assert_status(hf_node_get(volume, attr.id, &again), there);
+        assert_status(hf_node_link(volume, attr.id, HF_NODE_ROOT, "again", &again), there);
+    }
+    expect("X:/named", "data");
+    // No more rights than were asked for.
+    assert_ok(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, FILE_READ_DATA, &attr, &h));
+    assert_status(hf_write(h, 0, "data", 4, &done), STATUS_ACCESS_DENIED);
+    assert_ok(hf_close(h));
+}
+
 // A '\\' in a name is a character there, also in the path of a handle and on the way from one to a link.
 static void a_backslash_in_a_name(void **state)
 {
@@ -124,6 +163,11 @@ static void outputs_are_zero_on_failure(void **state)
     assert_memory_equal(&attr, &zero, sizeof attr);
     assert_status(hf_node_open(volume, 4711, 0, &h), STATUS_FILE_INVALID);
     assert_null(h);
+    h = volume;
+    memset(&attr, 0xaa, sizeof attr);
+    assert_status(hf_node_create_unnamed(volume, 4711, &what, 0, &attr, &h), STATUS_FILE_INVALID);
+    assert_null(h);
+    assert_memory_equal(&attr, &zero, sizeof attr);
     assert_status(hf_node_readlink(volume, HF_NODE_ROOT, text, sizeof text, &done),
                   STATUS_NOT_A_REPARSE_POINT);
     assert_int_equal(done, 0);
@@ -157,6 +201,14 @@ static void wrong_arguments(void **state)
     assert_status(hf_node_set(volume, HF_NODE_ROOT, 1024, &attr), STATUS_INVALID_PARAMETER);
     assert_status(hf_node_open(volume, 0, 0, &h), STATUS_INVALID_PARAMETER);
     assert_status(hf_node_open(volume, HF_NODE_ROOT, 0, NULL), STATUS_INVALID_PARAMETER);
+    nt_status invalid = STATUS_INVALID_PARAMETER;
+    assert_status(hf_node_create_unnamed(NULL, HF_NODE_ROOT, &what, 0, &attr, &h), STATUS_INVALID_HANDLE);
+    assert_status(hf_node_create_unnamed(volume, 0, &what, 0, &attr, &h), invalid);
+    assert_status(hf_node_create_unnamed(volume, HF_NODE_ROOT, NULL, 0, &attr, &h), invalid);
+    assert_status(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, 0, NULL, &h), invalid);
+    assert_status(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, 0, &attr, NULL), invalid);
+    what.mode = S_IFDIR;
+    assert_status(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, 0, &attr, &h), invalid);
     assert_status(hf_node_readlink(volume, HF_NODE_ROOT, NULL, 0, &done), STATUS_BUFFER_TOO_SMALL);
     assert_status(hf_node_path(volume, HF_NODE_ROOT, text, 1), STATUS_BUFFER_TOO_SMALL);
     assert_status(hf_xattr_set(volume, HF_NODE_ROOT, "user.x", NULL, 1, 0), STATUS_ACCESS_VIOLATION);
@@ -189,6 +241,8 @@ static void wrong_attributes_to_begin_with(void **state)
         x = cases[i].x;
         assert_status(hf_node_create(volume, HF_NODE_ROOT, "x", &what, &attr), cases[i].status);
         assert_int_equal(attr.id, 0);
+        hf_handle h;
+        assert_status(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, 0, &attr, &h), cases[i].status);
     }
     what.xattrs = NULL;
     assert_status(hf_node_create(volume, HF_NODE_ROOT, "x", &what, &attr), STATUS_ACCESS_VIOLATION);
@@ -215,6 +269,8 @@ static void handles_of_volumes(void **state)
     assert_ok(stack_open("\\\\.\\X:", GENERIC_READ, FILE_OPEN, 0, &v));
     assert_status(hf_node_get(v, HF_NODE_ROOT, &attr), STATUS_INVALID_PARAMETER);
     assert_status(hf_node_open(v, HF_NODE_ROOT, 0, &h), STATUS_INVALID_PARAMETER);
+    struct hf_node_new what = {.mode = S_IFREG};
+    assert_status(hf_node_create_unnamed(v, HF_NODE_ROOT, &what, 0, &attr, &h), STATUS_INVALID_PARAMETER);
     assert_ok(hf_close(v));
 }
 
@@ -262,6 +318,8 @@ static void a_volume_that_cannot_be_written(void **state)
     attr.size = 5;
     assert_status(hf_node_set(volume, f, HF_ATTR_SIZE, &attr), protected);
     assert_status(hf_node_create(volume, HF_NODE_ROOT, "g", &what, &attr), protected);
+    hf_handle h;
+    assert_status(hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, FILE_WRITE_DATA, &attr, &h), protected);
     assert_status(hf_node_link(volume, f, HF_NODE_ROOT, "g", &attr), protected);
     assert_status(hf_node_unlink(volume, HF_NODE_ROOT, "f", false), protected);
     assert_status(hf_node_rename(volume, HF_NODE_ROOT, "f", HF_NODE_ROOT, "g", 0), protected);
@@ -274,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_little_of_everything, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_without_a_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_backslash_in_a_name, setup, teardown),
         cmocka_unit_test_setup_teardown(outputs_are_zero_on_failure, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_arguments, setup, teardown),

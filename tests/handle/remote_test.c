@@ -106,6 +106,25 @@ static void attaching(void **state)
     assert_status(hf_format("Y:", NULL), STATUS_INVALID_DEVICE_REQUEST);
 }
 
+// Nodes are opened, and that is all.
+static void nodes(void **state)
+{
+    (void)state;
+    struct hf_node_new what = {.mode = S_IFREG | 0600};
+    struct hf_attr attr;
+    hf_handle root, h;
+    nt_status refused = STATUS_INVALID_DEVICE_REQUEST;
+    put("X:/f", "f");
+    assert_ok(hf_open("Y:/", NULL, &root));
+    assert_ok(hf_node_open(root, file_id("X:/f", 0), FILE_READ_DATA, &h));
+    assert_ok(hf_close(h));
+    assert_status(hf_node_get(root, HF_NODE_ROOT, &attr), refused);
+    assert_status(hf_node_create(root, HF_NODE_ROOT, "g", &what, &attr), refused);
+    assert_status(hf_node_create_unnamed(root, HF_NODE_ROOT, &what, 0, &attr, &h), refused);
+    assert_null(h);
+    assert_ok(hf_close(root));
+}
+
 // --- files ---------------------------------------------------------------------------------------
 
 static void data_both_ways(void **state)
@@ -996,6 +1015,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(attaching),
+        CASE(nodes),
         CASE(data_both_ways),
         CASE(large_data),
         CASE(opening_as_on_the_volume),

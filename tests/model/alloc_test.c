@@ -133,6 +133,22 @@ static nt_status nodes(hf_handle volume)
     return status;
 }
 
+static nt_status unnamed(hf_handle volume)
+{
+    struct hf_node_new what = {.mode = S_IFREG | 0644};
+    struct hf_attr attr;
+    hf_handle h;
+    nt_status status =
+        hf_node_create_unnamed(volume, HF_NODE_ROOT, &what, FILE_READ_DATA | FILE_WRITE_DATA, &attr, &h);
+    if (status != STATUS_SUCCESS)
+        return status;
+    status = write_all(h);
+    status = status ? status : cut(h);
+    status = status ? status : hf_node_link(volume, attr.id, HF_NODE_ROOT, "first name", &attr);
+    nt_status closed = hf_close(h);
+    return status ? status : closed;
+}
+
 static const struct {
     const char *name;
     uint32_t access, disposition;
@@ -146,6 +162,7 @@ static const struct {
     {"X:\\d", FILE_LIST_DIRECTORY, FILE_OPEN, list},
     {"X:\\linked", DELETE, FILE_OPEN, hf_delete},
     {"X:/", FILE_READ_ATTRIBUTES, FILE_OPEN, nodes},
+    {"X:/", FILE_READ_ATTRIBUTES, FILE_OPEN, unnamed},
     {"X:\\d\\kept", FILE_READ_DATA, FILE_OPEN, nothing},
 };
 
