@@ -108,6 +108,9 @@ nt_status mount_set(struct mount *m, uint64_t node, uint32_t mask, struct hf_att
 // Creates with what the parent's default ACL, or else the umask, makes of the mode.
 nt_status mount_create_node(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new *what,
                             struct hf_attr *attr);
+// The same without a name, open: it goes with its last handle.
+nt_status mount_create_unnamed(fuse_req_t req, fuse_ino_t parent, struct hf_node_new *what, uint32_t access,
+                               struct hf_attr *attr, hf_handle *handle);
 // The same for call_options.create: owner, group and mode before the umask are in what.
 nt_status mount_door_create(void *mount, uint64_t parent, const char *name, uint32_t umask,
                             struct hf_node_new *what, struct hf_attr *attr);
@@ -246,6 +249,7 @@ struct raw_request {
     uint32_t opcode;      // as the kernel gave it
     bool kill_privileges; // the write, truncation or open drops set-user-id and set-group-id
     bool acl_kills_sgid;
+    bool unnamed;        // an O_TMPFILE, shown to libfuse as a create; its name means nothing
     uint32_t statx_mask; // not 0: a statx, shown to libfuse as a getattr
 };
 const struct raw_request *raw_current(void);

@@ -81,25 +81,36 @@ bool mount_has_writer(struct mount *m, uint64_t node)
     return found;
 }
 
-// The kernel reads through any open file (to fill the rest of a page that is written in part).
-static nt_status open_node(struct mount *m, uint64_t node, int flags, struct mount_file **out)
+static bool flags_write(int flags)
 {
-    hf_handle handle;
-    bool writable = (flags & O_ACCMODE) != O_RDONLY;
+    return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+// The kernel reads through any open file (to fill the rest of a page that is written in part).
+static uint32_t access_of(int flags)
+{
     uint32_t access = FILE_READ_DATA | FILE_READ_ATTRIBUTES;
-    if (writable)
-        access |= FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_ATTRIBUTES;
-    *out = NULL;
-    nt_status status = hf_node_open(m->root, node, access, &handle);
-    if (status != STATUS_SUCCESS)
-        return status;
+    return flags_write(flags) ? access | FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_ATTRIBUTES : access;
+}
+
+// Takes the handle over.
+static nt_status opened(struct mount *m, uint64_t node, int flags, hf_handle handle, struct mount_file **out)
+{
     *out = mount_file_new(m, node, handle);
     if (!*out) {
         (void)hf_close(handle);
         return STATUS_NO_MEMORY;
     }
-    (*out)->writable = writable;
+    (*out)->writable = flags_write(flags);
     return STATUS_SUCCESS;
+}
+
+static nt_status open_node(struct mount *m, uint64_t node, int flags, struct mount_file **out)
+{
+    hf_handle handle;
+    *out = NULL;
+    nt_status status = hf_node_open(m->root, node, access_of(flags), &handle);
+    return status == STATUS_SUCCESS ? opened(m, node, flags, handle, out) : status;
 }
 
 static void reply_open(fuse_req_t req, struct mount_file *file, struct fuse_file_info *fi,
@@ -112,19 +123,35 @@ static void reply_open(fuse_req_t req, struct mount_file *file, struct fuse_file
         mount_file_free(mount_of(req), file);
 }
 
+static nt_status create_named(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new *what,
+                              int flags, struct hf_attr *attr, struct mount_file **file)
+{
+    nt_status status = mount_create_node(req, parent, name, what, attr);
+    // Somebody else created it since the kernel looked. Only the kernel knows whether the caller may open it:
+    // told that what it knows is stale it looks again.
+    if (status == STATUS_OBJECT_NAME_COLLISION && !(flags & O_EXCL))
+        status = STATUS_FILE_INVALID;
+    return status == STATUS_SUCCESS ? open_node(mount_of(req), attr->id, flags, file) : status;
+}
+
+// O_TMPFILE. Whether it may be linked (not with O_EXCL) the kernel remembers.
+static nt_status create_unnamed(fuse_req_t req, fuse_ino_t parent, struct hf_node_new *what, int flags,
+                                struct hf_attr *attr, struct mount_file **file)
+{
+    hf_handle handle;
+    nt_status status = mount_create_unnamed(req, parent, what, access_of(flags), attr, &handle);
+    return status == STATUS_SUCCESS ? opened(mount_of(req), attr->id, flags, handle, file) : status;
+}
+
 void mount_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
     struct mount *m = mount_of(req);
+    struct hf_node_new what = {.mode = (mode & 07777) | S_IFREG};
     struct hf_attr attr;
     struct mount_file *file;
-    nt_status status =
-        mount_create_node(req, parent, name, &(struct hf_node_new){.mode = (mode & 07777) | S_IFREG}, &attr);
-    // Somebody else created it since the kernel looked. Only the kernel knows whether the caller may open it:
-    // told that what it knows is stale it looks again.
-    if (status == STATUS_OBJECT_NAME_COLLISION && !(fi->flags & O_EXCL))
-        status = STATUS_FILE_INVALID;
-    if (status == STATUS_SUCCESS)
-        status = open_node(m, attr.id, fi->flags, &file);
+    nt_status status = raw_current()->unnamed
+                           ? create_unnamed(req, parent, &what, fi->flags, &attr, &file)
+                           : create_named(req, parent, name, &what, fi->flags, &attr, &file);
     if (status != STATUS_SUCCESS) {
         reply_status(req, status);
         return;

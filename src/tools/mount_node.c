@@ -227,19 +227,35 @@ void mount_readlink(fuse_req_t req, fuse_ino_t ino)
         reply_status(req, status);
 }
 
-nt_status mount_door_create(void *mount, uint64_t parent, const char *name, uint32_t umask,
-                            struct hf_node_new *what, struct hf_attr *attr)
+// name NULL: it gets none yet, and is opened.
+static nt_status make(struct mount *m, uint64_t parent, const char *name, uint32_t umask,
+                      struct hf_node_new *what, uint32_t access, struct hf_attr *attr, hf_handle *handle)
 {
-    struct mount *m = mount;
     struct mount_inherited inherited;
     uint64_t times = atomic_load(&m->no_capability.times);
     nt_status status = mount_acl_inherit(m, parent, umask, what, &inherited);
     m->changed = true;
     if (status == STATUS_SUCCESS)
-        status = hf_node_create(m->root, parent, name, what, attr);
+        status = name ? hf_node_create(m->root, parent, name, what, attr)
+                      : hf_node_create_unnamed(m->root, parent, what, access, attr, handle);
     if (status == STATUS_SUCCESS)
         mount_absence_note(&m->no_capability, attr->id, times);
     return status;
+}
+
+nt_status mount_door_create(void *mount, uint64_t parent, const char *name, uint32_t umask,
+                            struct hf_node_new *what, struct hf_attr *attr)
+{
+    return make(mount, parent, name, umask, what, 0, attr, NULL);
+}
+
+nt_status mount_create_unnamed(fuse_req_t req, fuse_ino_t parent, struct hf_node_new *what, uint32_t access,
+                               struct hf_attr *attr, hf_handle *handle)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(req);
+    what->uid = caller->uid;
+    what->gid = caller->gid;
+    return make(mount_of(req), node_of(parent), NULL, caller->umask, what, access, attr, handle);
 }
 
 nt_status mount_create_node(fuse_req_t req, fuse_ino_t parent, const char *name, struct hf_node_new *what,

@@ -2,8 +2,8 @@
 // What the kernel says and libfuse 3.14 does not know: its requests and answers pass through here (custom I/O
 // of the session). Who drops set-user-id bits and capabilities is agreed upon so that the kernel need not ask
 // for capabilities before each write (FUSE_HANDLE_KILLPRIV_V2); a statx, which wants the birth time, is shown
-// to libfuse as the getattr that it begins like. libfuse reads and serves a request on one thread, so what it
-// does not hand on is kept for the thread.
+// to libfuse as the getattr that it begins like, an O_TMPFILE as the create whose message it has. libfuse
+// reads and serves a request on one thread, so what it does not hand on is kept for the thread.
 #include "tools/mount.h"
 
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <linux/fuse.h>
 
 // Newer than the header of Debian 12.
-enum { OPCODE_STATX = 52, NOTIFY_INC_EPOCH = 8 };
+enum { OPCODE_TMPFILE = 51, OPCODE_STATX = 52, NOTIFY_INC_EPOCH = 8 };
 struct raw_statx_in {
     uint32_t getattr_flags, reserved;
     uint64_t fh;
@@ -100,6 +100,10 @@ static size_t request_read(struct fuse_in_header *in, size_t length)
     case FUSE_CREATE:
         if ((create = body(in, length, sizeof *create)) != NULL)
             current.kill_privileges = create->open_flags & FUSE_OPEN_KILL_SUIDGID;
+        break;
+    case OPCODE_TMPFILE:
+        current.unnamed = true;
+        in->opcode = FUSE_CREATE;
         break;
     case FUSE_SETATTR:
         if ((setattr = body(in, length, sizeof *setattr)) != NULL)

@@ -185,6 +185,48 @@ def a_file_removed_while_open_leaves_nothing():
         assert now >= free - 64, f'{free} blocks were free, now {now}'
 
 
+def unnamed(m, size):
+    fd = os.open(m.path, os.O_TMPFILE | os.O_RDWR, 0o600)
+    os.write(fd, bytes([size % 251]) * size)
+    return fd
+
+
+def name_it(fd, path):
+    os.link(f'/proc/self/fd/{fd}', path, src_dir_fd=fd)  # with one, Python follows the link
+
+
+def a_kill_leaves_of_unnamed_files_what_was_named():
+    volume = lab.Volume()
+    m = volume.mount()
+    put(m.join('before'), b'')
+    sync_directory(m.path)
+    free = os.statvfs(m.path).f_bfree
+    # Kept: named, then synced. Gone: never named, in whatever state. Either: named since the last sync.
+    fds = [unnamed(m, 3000000 + i) for i in range(5)]
+    os.fsync(fds[1])
+    os.ftruncate(fds[1], 2000000)
+    os.fsync(fds[2])
+    name_it(fds[0], m.join('kept'))
+    os.fsync(fds[0])
+    name_it(fds[4], m.join('loose'))
+    m.kill()
+    for fd in fds:
+        close_broken(fd)
+    volume.check()
+    with mounted(volume=volume) as m:
+        assert set(os.listdir(m.path)) - {'loose'} == {'before', 'kept'}, os.listdir(m.path)
+        assert get(m.join('kept')) == bytes([3000000 % 251]) * 3000000
+        assert os.stat(m.join('kept')).st_nlink == 1
+        for name in ('kept', 'loose'):
+            if os.path.exists(m.join(name)):
+                os.unlink(m.join(name))
+        for _ in range(2):
+            put(m.join('new'), b'')
+            sync_directory(m.path)  # what is removed becomes free with a commit
+        now = os.statvfs(m.path).f_bfree
+        assert now >= free - 64, f'{free} blocks were free, now {now}'
+
+
 def changes_are_committed_every_few_seconds():
     with mounted('commit=1') as m:
         os.mkdir(m.join('made'))
@@ -250,7 +292,7 @@ def read_only():
         for what in (lambda: put(m.join('g'), b''), lambda: os.mkdir(m.join('e')), lambda: os.unlink(m.join('f')),
                      lambda: os.rename(m.join('f'), m.join('g')), lambda: os.chmod(m.join('f'), 0o600),
                      lambda: os.setxattr(m.join('f'), 'user.x', b''), lambda: os.truncate(m.join('f'), 0),
-                     lambda: os.rmdir(m.join('d')), lambda: os.utime(m.join('f'))):
+                     lambda: os.rmdir(m.join('d')), lambda: os.utime(m.join('f')), lambda: unnamed(m, 0)):
             refused(what, errno.EROFS)
         sync_directory(m.path)
     assert digest(volume.path) == before, 'the image was written to'
@@ -643,6 +685,7 @@ def processors_stay_awake_while_requests_come():
 lab.main([a_clean_unmount_keeps_what_nobody_synced, sigterm_is_a_clean_end, a_kill_loses_nothing_that_fsync_covered,
           a_kill_loses_nothing_that_fsync_of_a_directory_covered, replacing_by_rename_is_old_or_new,
           callers_of_a_killed_daemon_get_errors, a_file_removed_while_open_leaves_nothing,
+          a_kill_leaves_of_unnamed_files_what_was_named,
           changes_are_committed_every_few_seconds, a_second_mount_is_refused,
           the_program_on_a_mounted_image_harms_nothing, bad_commands_are_errors, read_only,
           owners_of_files_that_have_none, a_user_can_mount, df_and_mountinfo, mount_programs_as_mount_calls_them,

@@ -391,30 +391,6 @@ CASE(unlink_refusals)
     MUST(rmdir("d"));
 }
 
-CASE(tmpfile_gets_a_name)
-{
-    int fd = open(".", O_TMPFILE | O_RDWR, 0640);
-    if (fd < 0) {
-        // libfuse before 3.17 has no such operation: the kernel says so, and glibc's tmpfile() goes another
-        // way.
-        CHECK(on_holdfast && errno == EOPNOTSUPP);
-        return;
-    }
-    write_at(fd, "abc", 3, 0);
-    char path[64];
-    struct stat s;
-    MUST(fstat(fd, &s));
-    EQUAL(s.st_nlink, 0);
-    EQUAL(s.st_mode, S_IFREG | 0640);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    MUST(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
-    EQUAL(stat_of("named").st_size, 3);
-    EQUAL(stat_of("named").st_nlink, 1);
-    fd = MUST(open(".", O_TMPFILE | O_RDWR | O_EXCL, 0640));
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    FAILS(ENOENT, linkat(AT_FDCWD, path, AT_FDCWD, "named2", AT_SYMLINK_FOLLOW));
-}
-
 // --- rename --------------------------------------------------------------------------------------
 
 enum kind { NOTHING, FILE_KIND, LINK_KIND, FIFO_KIND, EMPTY_DIR, FULL_DIR, KINDS };

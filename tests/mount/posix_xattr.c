@@ -303,6 +303,7 @@ ROOT_CASE(acl_is_handed_down)
     EQUAL(mode_of("d"), 0777);
     umask(0777); // with an inherited list the umask does not count
     MUST(close(open("d/f", O_CREAT | O_EXCL | O_WRONLY, 0666)));
+    int unnamed = MUST(open("d", O_TMPFILE | O_RDWR, 0666));
     MUST(mkdir("d/sub", 0755));
     MUST(mkfifo("d/p", 0600));
     MUST(symlink("x", "d/l"));
@@ -311,6 +312,14 @@ ROOT_CASE(acl_is_handed_down)
                {MASK, R | W, 0}, {OTHER, R, 0});
     EQUAL(mode_of("d/f"), 0664);
     FAILS(ENODATA, getxattr("d/f", acl_default, NULL, 0));
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", unnamed);
+    EXPECT_ACL(path, acl_access, {USER_OBJ, R | W, 0}, {USER, R | W, 4002}, {GROUP_OBJ, R | X, 0},
+               {MASK, R | W, 0}, {OTHER, R, 0});
+    MUST(linkat(AT_FDCWD, path, AT_FDCWD, "d/t", AT_SYMLINK_FOLLOW));
+    EQUAL(mode_of("d/t"), 0664);
+    EXPECT_ACL("d/t", acl_access, {USER_OBJ, R | W, 0}, {USER, R | W, 4002}, {GROUP_OBJ, R | X, 0},
+               {MASK, R | W, 0}, {OTHER, R, 0});
     EXPECT_ACL("d/sub", acl_access, {USER_OBJ, 7, 0}, {USER, R | W, 4002}, {GROUP_OBJ, R | X, 0},
                {MASK, R | X, 0}, {OTHER, R, 0});
     EQUAL(mode_of("d/sub"), 0754);
