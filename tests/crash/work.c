@@ -466,16 +466,21 @@ static void note_content(struct work *w, u32 fact, u8 *data, u64 size)
     free(data);
 }
 
-nt_status work_write(struct work *w, const char *path, u64 offset, u32 len)
+static void fill_buffer(struct work *w, u32 len)
 {
-    u32 fact = stream_fact(w, path);
-    const struct version *v = content(w, path);
-    size_t done;
     assert_true(len <= BUFFER);
     for (u32 i = 0; i < len; i += 4) {
         w->rng = w->rng * 1664525 + 1013904223;
         memcpy(buffer + i, &w->rng, MIN(4, len - i));
     }
+}
+
+nt_status work_write(struct work *w, const char *path, u64 offset, u32 len)
+{
+    u32 fact = stream_fact(w, path);
+    const struct version *v = content(w, path);
+    size_t done;
+    fill_buffer(w, len);
     struct stream *m = open_stream(w, path);
     nt_status status = stream_write(m, offset, buffer, len, &done);
     stream_close(m);
@@ -498,6 +503,46 @@ void work_size(struct work *w, const char *path, u64 size)
     stream_close(m);
     note_content(w, stream_fact(w, path), data, size);
     step(w, false, "size %s %llu", path, (unsigned long long)size);
+}
+
+static void first_name(struct work *w, const char *path, u64 id)
+{
+    struct txn *t;
+    struct place p = place_of(w, path);
+    struct inode inode;
+    assert_ok(inode_get(w->store, id, &inode));
+    inode.links = 1;
+    assert_ok(txn_begin(w->store, TXN_NORMAL, &t));
+    assert_ok(dirent_add(t, p.parent, p.name, id, false));
+    assert_ok(inode_put(t, &inode));
+    assert_ok(txn_end(t, object_adopt(t, id)));
+}
+
+void work_publish(struct work *w, const char *path, u16 algorithm, u32 len, u32 cut)
+{
+    struct txn *t;
+    struct stream *m;
+    size_t done;
+    struct inode inode = {.attributes = FILE_ATTRIBUTE_ARCHIVE, .algorithm = algorithm};
+    assert_ok(txn_begin(w->store, TXN_NORMAL, &t));
+    assert_ok(inode_create(t, &inode));
+    assert_ok(txn_end(t, object_orphan(t, inode.id)));
+    step(w, false, "create without a name");
+    fill_buffer(w, len);
+    assert_ok(stream_open(w->store, inode.id, (struct str){NULL, 0}, &m));
+    assert_ok(stream_write(m, 0, buffer, len, &done));
+    step(w, false, "write %u without a name", len);
+    work_maybe_commit(w);
+    assert_ok(stream_set_size(m, len - cut));
+    stream_close(m);
+    step(w, false, "cut %u without a name", cut);
+    work_maybe_commit(w);
+    if (!path)
+        return;
+    first_name(w, path, inode.id);
+    note_name(w, path, inode.id, false);
+    history_set(&w->history, stream_fact(w, path), algorithm, buffer, len - cut);
+    step(w, false, "publish %s", path);
 }
 
 void work_zero(struct work *w, const char *path, u64 offset, u64 len)

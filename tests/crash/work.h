@@ -49,6 +49,8 @@ void work_size(struct work *w, const char *path, u64 size);
 void work_zero(struct work *w, const char *path, u64 offset, u64 len);
 void work_clone(struct work *w, const char *from, u64 from_offset, const char *to, u64 to_offset, u64 len);
 void work_integrity(struct work *w, const char *path, u16 algorithm);
+// A file that is written and cut before it gets its name; NULL: it gets none, and nobody takes it apart.
+void work_publish(struct work *w, const char *path, u16 algorithm, u32 len, u32 cut);
 void work_link(struct work *w, const char *path, const char *new_path);
 void work_rename(struct work *w, const char *path, const char *new_path); // replaces
 void work_delete(struct work *w, const char *path);

@@ -114,6 +114,25 @@ static void save_by_rename(struct work *w)
     }
 }
 
+// As programs save that know O_TMPFILE: the name comes when everything is there.
+static void publish(struct work *w)
+{
+    char path[FACT_KEY];
+    for (u32 i = 0; i < 20; i++) {
+        u32 len = 1 + work_random(w, 60000);
+        numbered(path, sizeof path, "/p", i);
+        work_publish(w, i % 4 ? path : NULL, any_algorithm(w), len,
+                     work_random(w, 2) ? work_random(w, len) : 0);
+        if (i % 4 == 2)
+            assert_ok(work_write(w, path, 0, 5000));
+        if (i % 4 == 3)
+            work_delete(w, path);
+        work_maybe_commit(w);
+        if (i % 7 == 6)
+            work_reopen(w);
+    }
+}
+
 // As databases and system upgrades swap what is new with what is in use.
 static void exchange(struct work *w)
 {
@@ -445,6 +464,7 @@ const struct workload workloads[] = {
     {"truncate", truncate_and_grow, SMALL},
     {"truncate-64k", truncate_and_grow, BIG_UNITS},
     {"rename", save_by_rename, SMALL},
+    {"publish", publish, SMALL},
     {"exchange", exchange, FOLDED},
     {"owners", owners, SMALL},
     {"xattrs", extended_attributes, SMALL},
