@@ -4,7 +4,7 @@
 // nothing to say.
 #include "tests/fs/node.h"
 
-enum { THREADS = 6, ROUNDS = 3000 };
+enum { THREADS = 6, ROUNDS = 3000, KINDS = 14 };
 
 // A parent is locked before its child (src/fs/fs.h), and which of two directories that is changes with a
 // rename; the detector, which remembers all orders that it ever saw, would call it a cycle. Renames hold
@@ -18,11 +18,12 @@ const char *__tsan_default_suppressions(void)
 }
 
 static const char *const names[] = {"a", "b", "c", "d", "e"};
-static u64 tops[3]; // directories that stay
+static u64 tops[3];              // directories that stay
+static _Atomic u64 last_unnamed; // which another thread may give a name while its handle is being closed
 
 struct worker {
     u32 seed;
-    u32 done[16]; // of each kind of operation, how many succeeded
+    u32 done[KINDS]; // of each kind of operation, how many succeeded
 };
 
 static u32 draw(struct worker *w, u32 below)
@@ -70,6 +71,26 @@ static nt_status use(struct worker *w, u64 id)
     status = volume_write(&f, draw(w, 100000), data, sizeof data);
     if (draw(w, 4) == 0)
         status = volume_flush(&f);
+    nt_status closed = volume_close(&f);
+    return status == STATUS_SUCCESS ? closed : status;
+}
+
+static nt_status unnamed(struct worker *w, u64 directory)
+{
+    struct file_object f;
+    struct hf_node_new what = {.mode = S_IFREG | 0644};
+    struct hf_attr attr;
+    char data[64] = "data";
+    nt_status status = open_unnamed(&root, &f, directory, &what, &attr);
+    if (status != STATUS_SUCCESS)
+        return status;
+    atomic_store(&last_unnamed, attr.id);
+    status = volume_write(&f, draw(w, 100000), data, sizeof data);
+    FILE_END_OF_FILE_INFORMATION end = {.EndOfFile = draw(w, 10000)};
+    if (status == STATUS_SUCCESS && draw(w, 2))
+        status = volume_set(&f, FileEndOfFileInformation, &end, sizeof end);
+    if (status == STATUS_SUCCESS && draw(w, 2))
+        status = hard_link(&root, attr.id, directory, names[draw(w, ARRAY_LEN(names))]);
     nt_status closed = volume_close(&f);
     return status == STATUS_SUCCESS ? closed : status;
 }
@@ -125,6 +146,10 @@ static nt_status step(struct worker *w, u32 what)
         return list_some(w, directory);
     if (what == 7)
         return by_path(w);
+    if (what == 12)
+        return unnamed(w, directory);
+    if (what == 13)
+        return hard_link(&root, atomic_load(&last_unnamed), other, other_name);
     nt_status status = find(&root, directory, name, &attr);
     if (status != STATUS_SUCCESS || what == 8)
         return status;
@@ -137,7 +162,7 @@ static void *work(void *worker)
 {
     struct worker *w = worker;
     for (int i = 0; i < ROUNDS; i++) {
-        u32 what = draw(w, 12);
+        u32 what = draw(w, KINDS);
         w->done[what] += step(w, what) == STATUS_SUCCESS;
     }
     return NULL;
@@ -175,7 +200,7 @@ static void a_sound_volume_remains(void **state)
     for (u32 i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     // Each kind of operation must have had its chance.
-    for (u32 what = 0; what < 12; what++) {
+    for (u32 what = 0; what < KINDS; what++) {
         u32 done = 0;
         for (u32 i = 0; i < THREADS; i++)
             done += workers[i].done[what];
