@@ -189,8 +189,8 @@ nt_status log_write(struct store *s)
 static void area_set(struct store *s, u64 unit, u32 blocks)
 {
     SCOPE_LOCK(&s->mutex);
-    s->log.unit = unit;
     s->log.blocks = blocks;
+    s->log.unit = unit;
     s->changed_super = true;
 }
 

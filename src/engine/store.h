@@ -285,8 +285,8 @@ void txn_pool_destroy(struct store *s);
 enum { LOG_CACHE = 8 << 20 }; // bytes of page cache that a replay needs at least
 
 struct log {
-    u64 unit; // of the area; 0: there is none
-    u32 blocks;
+    _Atomic u64 unit; // of the area; 0: there is none
+    _Atomic u32 blocks;
     // All below under store.mutex, and head and sequence only by who has store.committing.
     bool asked;         // for the area, once
     bool on;            // what transactions change in this generation is noted
