@@ -241,8 +241,9 @@ struct hf_identity {
                           // commit at this moment
     char label[97];
     char features[159]; // names separated by ',': "case-sensitive", "integrity", "reparse", "posix" (owners,
-                        // modes or extended attributes), "later-writer" (can only be read by this version)
-                        // and the names of hf_format_options.options
+                        // modes or extended attributes), "entry-types" (directory entries tell what they
+                        // name), "later-writer" (can only be read by this version) and the names of
+                        // hf_format_options.options
 };
 // What volume is in a back end ("file:/path", "dev:/dev/...")? Only reads, takes no lock, so it works on one
 // that is in use. UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.

@@ -231,7 +231,7 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     struct link_position position = {0};
     struct dirent name;
     struct inode inode;
-    u32 links = id == OBJECT_ROOT ? 1 : 0;
+    u32 links = id == OBJECT_ROOT ? 1 : 0, plain = 0;
     u64 parent;
     if (inode_get(c->s, id, &inode) != STATUS_SUCCESS || value.len != sizeof(struct raw_inode)) {
         report_record(c, id, "an inode has the wrong length or impossible values");
@@ -246,7 +246,10 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
         if (dirent_find(c->s, parent, n, &entry) != STATUS_SUCCESS || entry.id != id)
             report_record(c, id, "a name of this file is not in its directory");
         links++;
+        plain += entry.id == id && entry.plain;
     }
+    if (plain > 1)
+        report_record(c, id, "more than one name of this file says that it has no reparse data");
     if (!is_orphan(c, id) && links != inode.links)
         report_record(c, id, "the number of names is not the one in the inode");
     u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
@@ -327,6 +330,8 @@ static void check_dirent(struct checker *c, u64 dir, struct slice key, struct sl
         report_record(c, id, "a directory entry and its inode disagree about being a directory");
     else if (!has_link(c, id, dir, (struct slice){key.p + 9, key.len - 9}))
         report_record(c, id, "a directory entry is not among the names of its file");
+    else if (raw->plain == 1 && inode.reparse_tag)
+        report_record(c, id, "a directory entry says that its file has no reparse data, but it has");
 }
 
 static void check_record(struct checker *c, struct slice key, struct slice value)

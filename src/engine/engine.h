@@ -93,6 +93,7 @@ struct store_facts {
     u64 committed;     // time
     u8 superblocks;    // copies of the newest one that are not damaged
     bool posix;        // FEATURE_POSIX
+    bool plain;        // FEATURE_PLAIN
     bool later_writer; // has features that writers must know and this version does not
 };
 nt_status store_look(struct blk *b, struct store_facts *facts);
@@ -188,6 +189,7 @@ nt_status inode_put(struct txn *t, const struct inode *inode);
 struct dirent {
     u64 id;
     bool directory;
+    bool plain; // it has no reparse data; false: it may have
     u32 name_len;
     char name[TEXT_NAME_BYTES]; // as it was created
 };
@@ -204,10 +206,23 @@ struct dir_position {
 nt_status dirent_find(struct store *s, u64 dir, struct str name, struct dirent *entry);
 nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position,
                       struct dirent *entry); // NO_MORE_FILES
+// The same for many entries in one look into each page, where `see` finds them. It must not wait for anything
+// nor look anything up. NO_MORE_FILES when it would have taken more than there are.
+struct dirent_seen {
+    u64 id;
+    bool directory, plain;
+    struct str name;
+    struct str folded; // what dir_position.key is behind this entry
+};
+enum dirent_answer { DIRENT_TAKEN, DIRENT_LAST, DIRENT_LEFT }; // LAST: taken, and no more; LEFT: not taken
+typedef enum dirent_answer dirent_see(void *context, const struct dirent_seen *entry);
+nt_status dirents_next(struct store *s, u64 dir, struct dir_position *position, dirent_see *see,
+                       void *context);
 nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty);
 // A listing that goes on behind this name, whether there is such an entry or not. OBJECT_NAME_INVALID.
 nt_status dir_position_after(struct store *s, u64 dir, struct str name, struct dir_position *position);
-// Add or remove one name of an object: the entry and its back link. The caller keeps inode.links.
+// Add or remove one name of an object: the entry and its back link. The caller keeps inode.links. The entry
+// is plain when it is the only name of an object without reparse data.
 nt_status dirent_add(struct txn *t, u64 dir, struct str name, u64 id, bool directory);
 nt_status dirent_remove(struct txn *t, u64 dir, struct str name);
 
@@ -231,8 +246,8 @@ nt_status object_reap(struct store *s, u64 id);
 // It gets a name after all: off the list. What was cut off its end still goes.
 nt_status object_adopt(struct txn *t, u64 id);
 
-// Reparse data, verbatim, at most 16384 bytes; also keeps the tag index. The caller keeps inode.reparse_tag
-// and attributes.
+// Reparse data, verbatim, at most 16384 bytes; also keeps the tag index, and no entry is plain afterwards.
+// The caller keeps inode.reparse_tag and attributes.
 nt_status reparse_get(struct store *s, u64 id, u8 *buffer, u32 size, u32 *length); // NOT_A_REPARSE_POINT
 nt_status reparse_set(struct txn *t, u64 id, const u8 *buffer, u32 length);        // replaces
 nt_status reparse_delete(struct txn *t, u64 id);

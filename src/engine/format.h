@@ -34,11 +34,13 @@ enum {
 // Features a reader must know: bits outside FEATURES_KNOWN refuse the mount. FEATURE_LOG: there is a log
 // area, whose entries belong to the volume's state; a volume that was closed has none. Features a writer must
 // know: bits outside WRITER_FEATURES_KNOWN make the mount read-only. FEATURE_POSIX: a record has (or had) an
-// owner, a mode, a device, nanoseconds or an extended attribute; set with the first of them.
+// owner, a mode, a device, nanoseconds or an extended attribute. FEATURE_PLAIN: an entry is (or was) plain.
+// Each is set with the first of what it names.
 #define FEATURE_LOG           1ull
 #define FEATURES_KNOWN        FEATURE_LOG
 #define FEATURE_POSIX         1ull
-#define WRITER_FEATURES_KNOWN FEATURE_POSIX
+#define FEATURE_PLAIN         2ull
+#define WRITER_FEATURES_KNOWN (FEATURE_POSIX | FEATURE_PLAIN)
 
 // Where a tree page is and what it must contain. birth is the generation that wrote it.
 struct raw_ptr {
@@ -201,7 +203,8 @@ _Static_assert(sizeof(struct raw_inode) == 96, "raw_inode");
 struct raw_dirent {
     le64 object;  // 0: what it names
     u8 directory; // 8: 1 for a directory
-    u8 pad[3];    // 9: zero
+    u8 plain;     // 9: 1: what it names has no reparse data; else it may have
+    u8 pad[2];    // 10: zero
 };
 _Static_assert(sizeof(struct raw_dirent) == 12, "raw_dirent");
 

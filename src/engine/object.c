@@ -124,17 +124,26 @@ static nt_status name_key(struct store *s, struct key *key, u64 object, enum rec
     return STATUS_SUCCESS;
 }
 
-static nt_status decode_dirent(const struct record *record, struct dirent *entry)
+static nt_status decode_dirent(struct slice value, struct dirent_seen *entry)
 {
-    const struct raw_dirent *raw = (const struct raw_dirent *)record->value;
-    u32 name_len = record->len - MIN((u32)record->len, (u32)sizeof *raw);
-    if (name_len == 0 || name_len > sizeof entry->name)
+    const struct raw_dirent *raw = (const struct raw_dirent *)value.p;
+    u32 name_len = value.len - MIN(value.len, (u32)sizeof *raw);
+    if (name_len == 0 || name_len > TEXT_NAME_BYTES)
         return STATUS_FILE_CORRUPT_ERROR;
     entry->id = from_le64(raw->object);
     entry->directory = raw->directory;
-    entry->name_len = name_len;
-    memcpy(entry->name, raw + 1, name_len);
+    entry->plain = raw->plain == 1;
+    entry->name = (struct str){(const char *)(raw + 1), name_len};
     return STATUS_SUCCESS;
+}
+
+static void copy_dirent(struct dirent *to, const struct dirent_seen *from)
+{
+    to->id = from->id;
+    to->directory = from->directory;
+    to->plain = from->plain;
+    to->name_len = from->name.len;
+    memcpy(to->name, from->name.p, from->name.len);
 }
 
 nt_status dirent_find(struct store *s, u64 dir, struct str name, struct dirent *entry)
@@ -145,30 +154,67 @@ nt_status dirent_find(struct store *s, u64 dir, struct str name, struct dirent *
     TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
     nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
     TRY(status == STATUS_NO_SUCH_FILE ? STATUS_OBJECT_NAME_NOT_FOUND : status);
-    return decode_dirent(&record, entry);
+    struct dirent_seen seen;
+    TRY(decode_dirent((struct slice){record.value, record.len}, &seen));
+    copy_dirent(entry, &seen);
+    return STATUS_SUCCESS;
 }
 
 // A listing goes on behind this key.
-static nt_status set_position(struct dir_position *position, const struct key *key)
+static nt_status set_position(struct dir_position *position, struct slice key)
 {
-    u32 len = key->len - 9u;
+    u32 len = key.len - 9u;
     if (len > sizeof position->key)
         return STATUS_FILE_CORRUPT_ERROR;
     position->key_len = len;
-    memcpy(position->key, key->b + 9, len);
+    memcpy(position->key, key.p + 9, len);
     return STATUS_SUCCESS;
+}
+
+struct dirent_walk {
+    u64 dir;
+    struct dir_position *position;
+    dirent_see *see;
+    void *context;
+};
+
+static nt_status see_dirent(void *context, struct slice key, struct slice value)
+{
+    struct dirent_walk *w = context;
+    struct dirent_seen entry;
+    if (!key_is_of(key, w->dir, KIND_DIRENT))
+        return STATUS_NO_MORE_FILES;
+    TRY(decode_dirent(value, &entry));
+    entry.folded = (struct str){(const char *)key.p + 9, key.len - 9};
+    if (entry.folded.len > TEXT_NAME_BYTES)
+        return STATUS_FILE_CORRUPT_ERROR;
+    enum dirent_answer answer = w->see(w->context, &entry);
+    if (answer != DIRENT_LEFT)
+        TRY(set_position(w->position, key));
+    return answer == DIRENT_TAKEN ? TREE_GO_ON : STATUS_SUCCESS;
+}
+
+nt_status dirents_next(struct store *s, u64 dir, struct dir_position *position, dirent_see *see,
+                       void *context)
+{
+    struct key key;
+    struct dirent_walk w = {.dir = dir, .position = position, .see = see, .context = context};
+    key_begin(&key, dir, KIND_DIRENT);
+    key_add(&key, position->key, position->key_len);
+    nt_status status = tree_look(s, &key, TREE_ABOVE, see_dirent, &w);
+    return status == STATUS_NO_SUCH_FILE ? STATUS_NO_MORE_FILES : status;
+}
+
+static enum dirent_answer take_one(void *context, const struct dirent_seen *entry)
+{
+    copy_dirent(context, entry);
+    return DIRENT_LAST;
 }
 
 nt_status dirent_next(struct store *s, u64 dir, struct dir_position *position, struct dirent *entry)
 {
-    struct key key;
-    struct record record;
     memset(entry, 0, offsetof(struct dirent, name));
-    key_begin(&key, dir, KIND_DIRENT);
-    key_add(&key, position->key, position->key_len);
-    TRY(next_of(s, &key, dir, KIND_DIRENT, &record));
-    TRY(decode_dirent(&record, entry));
-    return set_position(position, &record.key);
+    return dirents_next(s, dir, position, take_one, entry);
 }
 
 nt_status dir_position_after(struct store *s, u64 dir, struct str name, struct dir_position *position)
@@ -176,7 +222,7 @@ nt_status dir_position_after(struct store *s, u64 dir, struct str name, struct d
     struct key key;
     position->key_len = 0;
     TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
-    return set_position(position, &key);
+    return set_position(position, key_slice(&key));
 }
 
 nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty)
@@ -190,6 +236,47 @@ nt_status dirent_is_empty(struct store *s, u64 dir, bool *empty)
     return *empty ? STATUS_SUCCESS : status;
 }
 
+// What stands between an object and a plain entry.
+struct naming {
+    u64 id;
+    bool exists, named, streams, reparse;
+};
+
+static nt_status see_naming(void *context, struct slice key, struct slice value)
+{
+    struct naming *n = context;
+    (void)value;
+    if (key_is_of(key, n->id, KIND_INODE)) {
+        n->exists = true;
+        return TREE_GO_ON;
+    }
+    n->named = key_is_of(key, n->id, KIND_LINK);
+    n->streams = key_is_of(key, n->id, KIND_STREAM);
+    n->reparse = key_is_of(key, n->id, KIND_REPARSE);
+    return STATUS_SUCCESS;
+}
+
+static nt_status look_naming(struct store *s, struct naming *n, enum record_kind from)
+{
+    struct key key;
+    key_begin(&key, n->id, from);
+    nt_status status = tree_look(s, &key, TREE_AT_LEAST, see_naming, n);
+    return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
+}
+
+// May the name that comes next say that it is plain? Only one of an object's names does, so that there is
+// only one to change when the object gets reparse data.
+static nt_status may_be_plain(struct store *s, u64 id, bool *plain)
+{
+    struct naming n = {.id = id};
+    *plain = false;
+    TRY(look_naming(s, &n, KIND_INODE));
+    if (n.streams) // reparse data lie behind them
+        TRY(look_naming(s, &n, KIND_REPARSE));
+    *plain = n.exists && !n.named && !n.reparse;
+    return STATUS_SUCCESS;
+}
+
 nt_status dirent_add(struct txn *t, u64 dir, struct str name, u64 id, bool directory)
 {
     struct store *s = t->store;
@@ -199,10 +286,15 @@ nt_status dirent_add(struct txn *t, u64 dir, struct str name, u64 id, bool direc
         struct raw_dirent raw;
         char name[TEXT_NAME_BYTES];
     } value = {.raw = {.object = to_le64(id), .directory = directory}};
+    bool plain;
     TRY(name_key(s, &key, dir, KIND_DIRENT, NULL, name));
     nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
     if (status != STATUS_NO_SUCH_FILE)
         return status == STATUS_SUCCESS ? STATUS_OBJECT_NAME_COLLISION : status;
+    TRY(may_be_plain(s, id, &plain));
+    if (plain)
+        store_uses(s, FEATURE_PLAIN);
+    value.raw.plain = plain;
     memcpy(value.name, name.p, name.len);
     TRY(tree_put(t, &key, &value, (u32)sizeof value.raw + name.len));
     TRY(name_key(s, &key, id, KIND_LINK, &dir, name));
@@ -343,7 +435,7 @@ nt_status stream_next(struct store *s, u64 id, struct dir_position *position, st
     entry->allocated = from_le64(raw->allocated);
     entry->name.name_len = (u32)(record.len - sizeof *raw);
     memcpy(entry->name.name, raw + 1, entry->name.name_len);
-    return set_position(position, &record.key);
+    return set_position(position, key_slice(&record.key));
 }
 
 // --- reparse data --------------------------------------------------------------------------------
@@ -416,11 +508,36 @@ nt_status reparse_delete(struct txn *t, u64 id)
     }
 }
 
+// The name that says that its object has no reparse data says it no longer.
+static nt_status plain_clear(struct txn *t, u64 id)
+{
+    struct link_position position = {.key_len = 0};
+    struct dirent name, entry;
+    struct key key;
+    u64 parent;
+    for (;;) {
+        nt_status status = link_next(t->store, id, &position, &parent, &name);
+        if (status == STATUS_NO_MORE_FILES)
+            return STATUS_SUCCESS;
+        TRY(status);
+        struct str n = {name.name, name.name_len};
+        status = dirent_find(t->store, parent, n, &entry);
+        if (status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_NAME_INVALID)
+            continue; // a check reports it
+        TRY(status);
+        if (entry.id != id || !entry.plain)
+            continue;
+        TRY(name_key(t->store, &key, parent, KIND_DIRENT, NULL, n));
+        return tree_patch(t, &key, offsetof(struct raw_dirent, plain), &(u8){0}, 1);
+    }
+}
+
 nt_status reparse_set(struct txn *t, u64 id, const u8 *buffer, u32 length)
 {
     struct key key;
     if (length < 4 || length > MAXIMUM_REPARSE_DATA_BUFFER_SIZE)
         return STATUS_IO_REPARSE_DATA_INVALID;
+    TRY(plain_clear(t, id));
     nt_status status = reparse_delete(t, id);
     TRY(status == STATUS_NOT_A_REPARSE_POINT ? STATUS_SUCCESS : status);
     for (u32 at = 0; at < length; at += VALUE_MAX) {

@@ -159,9 +159,10 @@ static inline bool key_belongs(const struct key *k, u64 object, enum record_kind
 
 enum tree_match { TREE_EQUAL, TREE_AT_MOST, TREE_BELOW, TREE_AT_LEAST, TREE_ABOVE };
 // Called with a record in its page: what it returns is what the look-up returns. It must not wait for
-// anything.
+// anything. Upwards (TREE_AT_LEAST, TREE_ABOVE) it may ask for the next record too, as often as it likes.
+#define TREE_GO_ON STATUS_PENDING
 typedef nt_status tree_visit(void *context, struct slice key, struct slice value);
-// Visit the record that is at, just below or just above key. NO_SUCH_FILE when there is none.
+// Visit the record that is at, just below or just above key. NO_SUCH_FILE when there is none (more).
 nt_status tree_look(struct store *s, const struct key *key, enum tree_match match, tree_visit *visit,
                     void *context);
 // The same with a copy.

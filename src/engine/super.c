@@ -134,6 +134,7 @@ nt_status store_look(struct blk *b, struct store_facts *facts)
     info->free_clusters = from_le64(super.free) * from_le32(super.unit_size) / cluster;
     facts->version = from_le32(super.version);
     facts->posix = from_le64(super.ro_compat) & FEATURE_POSIX;
+    facts->plain = from_le64(super.ro_compat) & FEATURE_PLAIN;
     facts->later_writer = from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN;
     facts->committed = from_le64(super.committed);
     for (u32 copy = 0; copy < super.copies; copy++) {

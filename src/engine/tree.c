@@ -143,11 +143,12 @@ static enum walk_result walk_down(struct store *s, struct walk *w)
         }
         ptr = node_child(page->data, i);
     }
-    u32 i = leaf_index(page->data, w->key, w->match);
     enum walk_result result = has_hop ? WALK_HOP : WALK_NONE;
-    if (i < node_count(page->data)) {
+    u32 count = node_count(page->data);
+    for (u32 i = leaf_index(page->data, w->key, w->match); i < count && result != WALK_FOUND; i++) {
         w->visited = w->visit(w->context, node_key(page->data, i), node_value(page->data, i));
-        result = WALK_FOUND;
+        if (w->visited != TREE_GO_ON)
+            result = WALK_FOUND;
     }
     if (latch)
         pthread_rwlock_unlock(latch);

@@ -40,12 +40,12 @@ static nt_status write_node(struct making *m, struct txn *t, const struct inode 
 {
     struct inode *inode = &m->inode;
     TRY(inode_create(t, inode));
+    if (m->reparse_length) // before its name, which so is not plain
+        TRY(reparse_set(t, inode->id, m->reparse, m->reparse_length));
     if (m->name.len)
         TRY(dirent_add(t, parent->id, m->name, inode->id, S_ISDIR(inode->mode)));
     else
         TRY(object_orphan(t, inode->id));
-    if (m->reparse_length)
-        TRY(reparse_set(t, inode->id, m->reparse, m->reparse_length));
     for (size_t i = 0; i < m->what->xattr_count; i++) {
         const struct hf_xattr *x = &m->what->xattrs[i];
         if (x->length > HF_XATTR_SIZE_MAX)

@@ -398,6 +398,43 @@ static void an_entry_beside_the_true_one(void **state)
     done(&s);
 }
 
+// An entry that a listing would believe.
+static void an_entry_that_lies_about_its_file(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct txn *t;
+    struct inode inode;
+    struct key key;
+    struct record entry;
+    make(&s);
+    key_begin(&key, OBJECT_ROOT, KIND_DIRENT);
+    key_add(&key, "LINK", 4);
+    assert_ok(tree_find(s.v.store, &key, TREE_EQUAL, &entry));
+    struct raw_dirent *raw = (struct raw_dirent *)entry.value;
+    assert_int_equal(raw->plain, 0);
+    raw->plain = 1;
+    put_record(&s, &key, entry.value, entry.len);
+    check_one(&s, CHECK_RECORD, s.link, "says that its file has no reparse data");
+    raw->plain = 2; // nobody believes that
+    put_record(&s, &key, entry.value, entry.len);
+    check(&s, STATUS_SUCCESS);
+    // Two names may not both say so: only one would be changed.
+    assert_ok(inode_get(s.v.store, s.file, &inode));
+    inode.links = 2;
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(dirent_add(t, OBJECT_ROOT, STR("second"), s.file, false));
+    assert_ok(txn_end(t, inode_put(t, &inode)));
+    check(&s, STATUS_SUCCESS);
+    key_begin(&key, OBJECT_ROOT, KIND_DIRENT);
+    key_add(&key, "SECOND", 6);
+    assert_ok(tree_find(s.v.store, &key, TREE_EQUAL, &entry));
+    raw->plain = 1;
+    put_record(&s, &key, entry.value, entry.len);
+    check_one(&s, CHECK_RECORD, s.file, "more than one name");
+    done(&s);
+}
+
 static void streams_and_extents_that_contradict_each_other(void **state)
 {
     (void)state;
@@ -724,6 +761,7 @@ int main(void)
         cmocka_unit_test(wrong_link_counts),
         cmocka_unit_test(names_and_links_that_miss_each_other),
         cmocka_unit_test(an_entry_beside_the_true_one),
+        cmocka_unit_test(an_entry_that_lies_about_its_file),
         cmocka_unit_test(streams_and_extents_that_contradict_each_other),
         cmocka_unit_test(unfinished_work_is_no_damage),
         cmocka_unit_test(an_unfinished_conversion_is_no_damage),

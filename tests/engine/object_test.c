@@ -436,6 +436,231 @@ static void reparse_data_of_every_length(void **state)
     volume_free(&v);
 }
 
+// --- plain entries -------------------------------------------------------------------------------
+
+static bool is_plain(struct volume *v, u64 dir, const char *name)
+{
+    struct dirent entry;
+    assert_ok(dirent_find(v->store, dir, str_of(name), &entry));
+    return entry.plain;
+}
+
+static nt_status move_name(struct volume *v, u64 from, const char *old, u64 to, const char *new,
+                           nt_status end)
+{
+    struct txn *t;
+    struct dirent entry;
+    assert_ok(dirent_find(v->store, from, str_of(old), &entry));
+    assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+    nt_status status = dirent_remove(t, from, str_of(old));
+    if (status == STATUS_SUCCESS)
+        status = dirent_add(t, to, str_of(new), entry.id, entry.directory);
+    return txn_end(t, status == STATUS_SUCCESS ? end : status);
+}
+
+static void an_only_name_is_plain(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct dir_position position = {0};
+    struct dirent entry;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 d = volume_create(&v, OBJECT_ROOT, "d", true), f = volume_create(&v, d, "f", false);
+    assert_true(is_plain(&v, OBJECT_ROOT, "d") && is_plain(&v, d, "f"));
+    assert_ok(dirent_next(v.store, d, &position, &entry));
+    assert_true(entry.plain);
+    // A second name is not, also when it is the only one that is left.
+    assert_ok(add(&v, d, "a", f, false));
+    set_links(&v, f, 2);
+    assert_true(is_plain(&v, d, "f") && !is_plain(&v, d, "a"));
+    assert_ok(move_name(&v, d, "f", OBJECT_ROOT, "g", STATUS_SUCCESS));
+    assert_false(is_plain(&v, OBJECT_ROOT, "g"));
+    volume_check(&v);
+    assert_ok(remove_name(&v, OBJECT_ROOT, "g"));
+    set_links(&v, f, 1);
+    assert_false(is_plain(&v, d, "a"));
+    // Until it moves.
+    assert_ok(move_name(&v, d, "a", d, "b", STATUS_SUCCESS));
+    assert_true(is_plain(&v, d, "b"));
+    assert_ok(move_name(&v, d, "b", OBJECT_ROOT, "c", STATUS_SUCCESS));
+    assert_true(is_plain(&v, OBJECT_ROOT, "c"));
+    volume_reopen(&v);
+    assert_true(is_plain(&v, OBJECT_ROOT, "c"));
+    // Nobody knows what an object is that does not exist.
+    assert_ok(add(&v, d, "nothing", 4711, false));
+    assert_false(is_plain(&v, d, "nothing"));
+    assert_ok(remove_name(&v, d, "nothing"));
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void reparse_data_make_no_entry_plain(void **state)
+{
+    (void)state;
+    static const u8 data[8] = {0x42};
+    struct volume v;
+    struct txn *t;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 d = volume_create(&v, OBJECT_ROOT, "d", true), f = volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_ok(set_reparse(&v, f, data, sizeof data));
+    assert_ok(set_reparse(&v, d, data, sizeof data));
+    assert_true(!is_plain(&v, OBJECT_ROOT, "f") && !is_plain(&v, OBJECT_ROOT, "d"));
+    volume_check(&v);
+    assert_ok(move_name(&v, OBJECT_ROOT, "f", OBJECT_ROOT, "g", STATUS_SUCCESS));
+    assert_false(is_plain(&v, OBJECT_ROOT, "g"));
+    // Behind streams they count too, and streams alone do not.
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, stream_create(t, f, STR("s"), 0)));
+    assert_ok(move_name(&v, OBJECT_ROOT, "g", OBJECT_ROOT, "f", STATUS_SUCCESS));
+    assert_false(is_plain(&v, OBJECT_ROOT, "f"));
+    assert_ok(set_reparse(&v, f, data, 0));
+    assert_false(is_plain(&v, OBJECT_ROOT, "f")); // as before
+    assert_ok(move_name(&v, OBJECT_ROOT, "f", OBJECT_ROOT, "g", STATUS_SUCCESS));
+    assert_true(is_plain(&v, OBJECT_ROOT, "g"));
+    volume_check(&v);
+    volume_free(&v);
+}
+
+// Whichever of the names it is.
+static void reparse_data_clear_one_of_many_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const u8 data[8] = {0x42};
+    enum { NAMES = ARRAY_LEN(names) };
+    for (u32 first = 0; first < NAMES; first++) {
+        struct volume v;
+        struct txn *t;
+        volume_make(&v, 8 * MIB, 4096, 2, 0);
+        u64 dirs[2] = {volume_create(&v, OBJECT_ROOT, "x", true), OBJECT_ROOT};
+        u64 f = volume_create(&v, dirs[first % 2], names[first], false);
+        for (u32 i = 0; i < NAMES; i++)
+            if (i != first)
+                assert_ok(add(&v, dirs[i % 2], names[i], f, false));
+        set_links(&v, f, NAMES);
+        for (u32 i = 0; i < NAMES; i++)
+            assert_int_equal(is_plain(&v, dirs[i % 2], names[i]), i == first);
+        // What is undone has not happened.
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(reparse_set(t, f, data, sizeof data));
+        assert_false(is_plain(&v, dirs[first % 2], names[first]));
+        assert_status(txn_end(t, STATUS_CANCELLED), STATUS_CANCELLED);
+        assert_true(is_plain(&v, dirs[first % 2], names[first]));
+        assert_ok(set_reparse(&v, f, data, sizeof data));
+        for (u32 i = 0; i < NAMES; i++)
+            assert_false(is_plain(&v, dirs[i % 2], names[i]));
+        assert_true(is_plain(&v, OBJECT_ROOT, "x"));
+        volume_check(&v);
+        volume_free(&v);
+    }
+}
+
+// --- many entries at once ------------------------------------------------------------------------
+
+struct batch {
+    u32 most, count; // takes at most so many
+    bool last;       // and says so with the last one, not with the one behind
+    char folded[TEXT_NAME_BYTES];
+    u32 folded_len;
+    u32 numbers[3000];
+};
+
+static enum dirent_answer see(void *context, const struct dirent_seen *entry)
+{
+    struct batch *b = context;
+    if (b->count == b->most)
+        return DIRENT_LEFT;
+    assert_true(entry->name.len == 8 && entry->folded.len == 8);
+    assert_int_equal(entry->directory, false);
+    assert_int_equal(entry->plain, true);
+    b->numbers[b->count++] = (u32)strtoul(
+        (char[]){entry->name.p[4], entry->name.p[5], entry->name.p[6], entry->name.p[7], 0}, NULL, 10);
+    b->folded_len = entry->folded.len;
+    memcpy(b->folded, entry->folded.p, entry->folded.len);
+    return b->last && b->count == b->most ? DIRENT_LAST : DIRENT_TAKEN;
+}
+
+static void many_entries_at_once(void **state)
+{
+    (void)state;
+    enum { FILES = 2000 };
+    static struct batch b;
+    static const u32 sizes[] = {1, 2, 7, 100, 999, 3000};
+    struct volume v;
+    char name[16];
+    volume_make(&v, 32 * MIB, 4096, 2, 0);
+    u64 before = volume_create(&v, OBJECT_ROOT, "before", true),
+        d = volume_create(&v, OBJECT_ROOT, "d", true),
+        behind = volume_create(&v, OBJECT_ROOT, "behind", true);
+    volume_create(&v, before, "other", false);
+    volume_create(&v, behind, "other", false);
+    for (u32 i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file%04u", i * 37 % FILES);
+        volume_create(&v, d, name, false);
+    }
+    for (u32 i = 0; i < ARRAY_LEN(sizes) * 2; i++) {
+        struct dir_position position = {0};
+        u32 seen = 0;
+        nt_status status;
+        do {
+            b = (struct batch){.most = sizes[i / 2], .last = i & 1};
+            status = dirents_next(v.store, d, &position, see, &b);
+            for (u32 n = 0; n < b.count; n++)
+                assert_int_equal(b.numbers[n], seen + n);
+            seen += b.count;
+            if (b.count) {
+                assert_int_equal(position.key_len, b.folded_len);
+                assert_memory_equal(position.key, b.folded, b.folded_len);
+            }
+            // A listing in the middle of which the place that it goes on from goes away.
+            if (seen == 700 && sizes[i / 2] == 7) {
+                assert_ok(remove_name(&v, d, "file0699"));
+                assert_ok(add(&v, d, "file0699", 4711, false));
+                assert_ok(remove_name(&v, d, "file0699"));
+                u64 id = volume_create(&v, d, "file0699", false);
+                assert_true(id > behind);
+            }
+        } while (status == STATUS_SUCCESS);
+        assert_status(status, STATUS_NO_MORE_FILES);
+        assert_int_equal(seen, FILES);
+        b = (struct batch){.most = 1};
+        assert_status(dirents_next(v.store, d, &position, see, &b), STATUS_NO_MORE_FILES);
+        assert_int_equal(b.count, 0);
+    }
+    b = (struct batch){.most = 0}; // one that takes nothing leaves the place as it was
+    struct dir_position position = {0};
+    assert_ok(dirents_next(v.store, d, &position, see, &b));
+    assert_int_equal(position.key_len, 0);
+    assert_status(dirents_next(v.store, d + 1000000, &position, see, &b), STATUS_NO_MORE_FILES);
+    volume_free(&v);
+}
+
+// What lies before a damaged record is given, and then the damage is met.
+static void many_entries_up_to_a_damaged_one(void **state)
+{
+    (void)state;
+    static struct batch b;
+    struct volume v;
+    struct txn *t;
+    struct key key;
+    struct dir_position position = {0};
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    volume_create(&v, OBJECT_ROOT, "file0000", false);
+    volume_create(&v, OBJECT_ROOT, "file0001", false);
+    volume_create(&v, OBJECT_ROOT, "file0002", false);
+    key_begin(&key, OBJECT_ROOT, KIND_DIRENT);
+    key_add(&key, "FILE0002", 8);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, tree_put(t, &key, "short", 5)));
+    b.most = 10;
+    for (int i = 0; i < 2; i++) {
+        assert_status(dirents_next(v.store, OBJECT_ROOT, &position, see, &b), STATUS_FILE_CORRUPT_ERROR);
+        assert_int_equal(b.count, 2);
+        assert_memory_equal(position.key, "FILE0001", 8);
+    }
+    volume_free(&v);
+}
+
 static void the_tag_index(void **state)
 {
     (void)state;
@@ -800,6 +1025,11 @@ int main(void)
         cmocka_unit_test(entries_found_again_by_their_child),
         cmocka_unit_test(named_streams),
         cmocka_unit_test(reparse_data_of_every_length),
+        cmocka_unit_test(an_only_name_is_plain),
+        cmocka_unit_test(reparse_data_make_no_entry_plain),
+        cmocka_unit_test(reparse_data_clear_one_of_many_names),
+        cmocka_unit_test(many_entries_at_once),
+        cmocka_unit_test(many_entries_up_to_a_damaged_one),
         cmocka_unit_test(the_tag_index),
         cmocka_unit_test(orphans_are_reaped_by_the_next_open),
         cmocka_unit_test(reaping_can_be_cut_short_anywhere),

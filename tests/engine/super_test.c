@@ -203,7 +203,7 @@ static void a_look_tells_what_is_there_and_writes_nothing(void **state)
     assert_ok(store_look(v.blk, &facts));
     assert_int_equal(facts.info.identity.generation, newest);
     assert_int_equal(facts.superblocks, 2);
-    assert_false(facts.later_writer || facts.posix);
+    assert_true(facts.plain && !facts.later_writer && !facts.posix);
     damage(&v, slot, 0);
     assert_ok(store_look(v.blk, &facts));
     assert_int_equal(facts.superblocks, 1);
@@ -214,7 +214,7 @@ static void a_look_tells_what_is_there_and_writes_nothing(void **state)
     other.ro_compat = to_le64(FEATURE_POSIX | 1ull << 40);
     put_sealed(&v, slot, &other);
     assert_ok(store_look(v.blk, &facts));
-    assert_true(facts.later_writer && facts.posix);
+    assert_true(facts.later_writer && facts.posix && !facts.plain);
     assert_ok(store_open(v.blk, 0, 0, &v.store));
     store_get_info(v.store, &info);
     assert_memory_equal(&info.identity.uuid, &facts.info.identity.uuid, 16);
@@ -312,7 +312,7 @@ static void the_first_owner_marks_the_volume(void **state)
         assert_ok(store_open(v.blk, 0, 0, &v.store));
         u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
         assert_ok(store_commit(v.store));
-        assert_int_equal(writer_features(&v), 0);
+        assert_int_equal(writer_features(&v), FEATURE_PLAIN);
         assert_ok(inode_get(v.store, id, &inode));
         inode.mode = way == MODE ? 0100644 : 0;
         inode.uid = way == UID ? 1000 : 0;
@@ -325,13 +325,41 @@ static void the_first_owner_marks_the_volume(void **state)
             status = xattr_set(t, id, STR("user.x"), "", 0);
         assert_ok(txn_end(t, status));
         assert_ok(store_commit(v.store));
-        assert_int_equal(writer_features(&v), way == NOTHING ? 0 : FEATURE_POSIX);
+        assert_int_equal(writer_features(&v), FEATURE_PLAIN | (way == NOTHING ? 0 : FEATURE_POSIX));
         // It stays, and is no reason not to write.
         volume_reopen(&v);
         volume_create(&v, OBJECT_ROOT, "g", false);
         volume_check(&v);
         volume_free(&v);
     }
+}
+
+// One that would not know that reparse data must take the mark from an entry must not write either.
+static void the_first_plain_entry_marks_the_volume(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct inode inode = {.attributes = FILE_ATTRIBUTE_ARCHIVE, .links = 1, .reparse_tag = 0x42};
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    nt_status status = inode_create(t, &inode);
+    if (status == STATUS_SUCCESS)
+        status = reparse_set(t, inode.id, (const u8 *)"\x42\0\0\0data", 8);
+    if (status == STATUS_SUCCESS)
+        status = dirent_add(t, OBJECT_ROOT, STR("link"), inode.id, false);
+    assert_ok(txn_end(t, status));
+    assert_ok(store_commit(v.store));
+    assert_int_equal(writer_features(&v), 0);
+    volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_ok(store_commit(v.store));
+    assert_int_equal(writer_features(&v), FEATURE_PLAIN);
+    volume_delete(&v, OBJECT_ROOT, "f");
+    volume_reopen(&v);
+    assert_int_equal(writer_features(&v), FEATURE_PLAIN);
+    volume_create(&v, OBJECT_ROOT, "g", false);
+    volume_check(&v);
+    volume_free(&v);
 }
 
 // --- hostile values, each with a sum that is right
@@ -454,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_volume_larger_than_its_device_is_refused),
         cmocka_unit_test(features_to_come),
         cmocka_unit_test(the_first_owner_marks_the_volume),
+        cmocka_unit_test(the_first_plain_entry_marks_the_volume),
         cmocka_unit_test(impossible_values_are_refused),
         cmocka_unit_test(odd_values_do_no_harm),
     };

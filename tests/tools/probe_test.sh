@@ -106,7 +106,7 @@ case_a_mounted_volume() {
     : >m/file
     sync m
     expect 0 probe vol.hf
-    equal "$(value FEATURES)" case-sensitive,integrity,reparse,posix
+    equal "$(value FEATURES)" case-sensitive,integrity,reparse,posix,entry-types
     expect 0 umount m
     expect 0 probe vol.hf
     equal "$(value STATE)" clean
