@@ -51,17 +51,23 @@ static void copy_position(struct dir_position *to, const struct dir_position *fr
 // --- cookies -------------------------------------------------------------------------------------
 
 // FNV-1a, folded: never to change, for cookies outlive a mount.
-static u32 hash_of(const struct dir_position *position)
+static u32 hash_of(struct str folded)
 {
     u32 h = 2166136261u;
-    for (u32 i = 0; i < position->key_len; i++)
-        h = (h ^ (u8)position->key[i]) * 16777619u;
+    for (u32 i = 0; i < folded.len; i++)
+        h = (h ^ (u8)folded.p[i]) * 16777619u;
     return (h >> HASH_BITS) ^ (h & ((1u << HASH_BITS) - 1));
 }
 
-static u64 cookie_of(u64 id, const struct dir_position *position)
+static u64 cookie_of(u64 id, struct str folded)
 {
-    return id << HASH_BITS | hash_of(position);
+    return id << HASH_BITS | hash_of(folded);
+}
+
+// Of the entry that this is the place behind.
+static u64 cookie_before(u64 id, const struct dir_position *position)
+{
+    return cookie_of(id, (struct str){position->key, position->key_len});
 }
 
 // The place behind the entry with this cookie, if it is still there. Of several names of one file with the
@@ -79,7 +85,7 @@ static nt_status find_entry(struct listing *l, u64 cookie, bool *found)
             return STATUS_SUCCESS;
         TRY(status);
         TRY(dir_position_after(store, l->dir, (struct str){name.name, name.name_len}, &l->position));
-        *found = cookie_of(id, &l->position) == cookie;
+        *found = cookie_before(id, &l->position) == cookie;
         if (*found)
             return STATUS_SUCCESS;
     }
@@ -97,7 +103,7 @@ static nt_status skip_given(struct listing *l, const struct run *run, u32 count)
         if (status == STATUS_NO_MORE_FILES)
             return STATUS_SUCCESS;
         TRY(status);
-        u64 cookie = cookie_of(entry.id, &next);
+        u64 cookie = cookie_before(entry.id, &next);
         while (i < count && run->cookies[i] != cookie)
             i++;
         if (i == count)
@@ -198,82 +204,149 @@ static nt_status remember(const struct listing *l, u64 cookie, const struct dir_
 
 // --- entries -------------------------------------------------------------------------------------
 
-struct found {
-    struct inode inode;
-    struct dirent entry;
-    u64 cookie;
+// Entries in the caller's memory.
+struct output {
+    u8 *p;
+    size_t length;
+    size_t last; // where the last entry begins
+    size_t used; // where it ends; 0: there is none
+    bool open;   // what some of them name is still to be looked at
 };
 
-// "." and "..".
-static nt_status next_dot(struct listing *l, struct found *f)
+static void set_next(const struct output *o, size_t entry, size_t to)
 {
+    u32 distance = (u32)(to - entry);
+    memcpy(o->p + entry + offsetof(struct hf_node_entry, next), &distance, sizeof distance);
+}
+
+static bool put(struct output *o, const struct hf_attr *attr, u64 cookie, struct str name)
+{
+    size_t at = align_up(o->used, ENTRY_ALIGN), size = NAME_AT + name.len + 1;
+    struct hf_node_entry e;
+    if (at > o->length || size > o->length - at)
+        return false;
+    e.attr = *attr;
+    e.cookie = cookie;
+    e.next = 0;
+    e.name_length = (u16)name.len;
+    memcpy(o->p + at, &e, NAME_AT);
+    memcpy(o->p + at + NAME_AT, name.p, name.len);
+    o->p[at + size - 1] = 0;
+    if (o->used)
+        set_next(o, o->last, at);
+    o->last = at;
+    o->used = at + size;
+    return true;
+}
+
+static nt_status entry_attr(const struct listing *l, u64 id, struct hf_attr *attr)
+{
+    struct inode inode;
+    TRY(vcb_inode(l->vcb, id, &inode));
+    TRY(node_attr(l->vcb, &inode, attr));
+    if (!(l->flags & HF_LIST_ATTR))
+        *attr = (struct hf_attr){.id = attr->id, .mode = attr->mode & S_IFMT};
+    return STATUS_SUCCESS;
+}
+
+// "." and "..".
+static nt_status put_dot(struct listing *l, struct output *o)
+{
+    struct hf_attr attr;
     u64 id = l->dir;
     if (l->dots == 1) {
         nt_status status = node_parent(l->vcb, l->dir, &id);
         if (status != STATUS_OBJECT_NAME_NOT_FOUND)
             TRY(status);
     }
-    TRY(vcb_inode(l->vcb, id, &f->inode));
-    f->entry.name_len = ++l->dots;
-    memcpy(f->entry.name, "..", 2);
-    f->cookie = l->dots;
+    TRY(entry_attr(l, id, &attr));
+    if (!put(o, &attr, l->dots + 1u, (struct str){"..", l->dots + 1u}))
+        return STATUS_BUFFER_TOO_SMALL;
+    l->dots++;
     return STATUS_SUCCESS;
 }
 
-static nt_status next(struct listing *l, struct found *f)
+struct taking {
+    const struct listing *listing;
+    struct output *output;
+};
+
+// Called inside the directory's page, so with what the entry says itself. Mode 0: that is not the type.
+static enum dirent_answer take(void *context, const struct dirent_seen *entry)
 {
-    if (l->dots < 2)
-        return next_dot(l, f);
+    const struct taking *t = context;
+    struct hf_attr attr = {.id = entry->id};
+    bool told = entry->plain && !(t->listing->flags & HF_LIST_ATTR) && !(entry->id >> ID_BITS);
+    if (told)
+        attr.mode = entry->directory ? S_IFDIR : S_IFREG;
+    if (!put(t->output, &attr, cookie_of(entry->id, entry->folded), entry->name))
+        return DIRENT_LEFT;
+    t->output->open |= !told;
+    return DIRENT_TAKEN;
+}
+
+// What an entry does not say itself. FILE_INVALID: the file was deleted since.
+static nt_status look(const struct listing *l, u8 *entry)
+{
+    struct hf_attr attr;
+    memcpy(&attr, entry, sizeof attr);
+    if (attr.mode)
+        return STATUS_SUCCESS;
+    TRY(entry_attr(l, attr.id, &attr));
+    if (attr.id >> ID_BITS)
+        return STATUS_FILE_CORRUPT_ERROR;
+    memcpy(entry, &attr, sizeof attr);
+    return STATUS_SUCCESS;
+}
+
+// Of the entries only those with a file stay, up to one that cannot be looked at: the next call begins there.
+static nt_status complete(const struct listing *l, struct output *o)
+{
+    struct hf_node_entry e = {.next = 0};
+    size_t at = 0, first = SIZE_MAX, last = 0;
     nt_status status;
     do {
-        TRY(dirent_next(l->vcb->store, l->dir, &l->position, &f->entry));
-        status = vcb_inode(l->vcb, f->entry.id, &f->inode);
-    } while (status == STATUS_FILE_INVALID); // deleted between the two look-ups
-    TRY(status);
-    if (f->entry.id >> ID_BITS)
-        return STATUS_FILE_CORRUPT_ERROR;
-    f->cookie = cookie_of(f->entry.id, &l->position);
-    return STATUS_SUCCESS;
-}
-
-static nt_status put(const struct listing *l, const struct found *f, u8 *out, size_t room, size_t *size)
-{
-    struct hf_node_entry e;
-    *size = NAME_AT + f->entry.name_len + 1;
-    if (*size > room)
-        return STATUS_BUFFER_TOO_SMALL;
-    TRY(node_attr(l->vcb, &f->inode, &e.attr));
-    if (!(l->flags & HF_LIST_ATTR))
-        e.attr = (struct hf_attr){.id = e.attr.id, .mode = e.attr.mode & S_IFMT};
-    e.cookie = f->cookie;
-    e.next = 0;
-    e.name_length = (u16)f->entry.name_len;
-    memcpy(out, &e, NAME_AT);
-    memcpy(out + NAME_AT, f->entry.name, f->entry.name_len);
-    out[*size - 1] = 0;
+        enum { AT = offsetof(struct hf_node_entry, next) };
+        memcpy((u8 *)&e + AT, o->p + at + AT, NAME_AT - AT);
+        status = look(l, o->p + at);
+        if (status == STATUS_SUCCESS) {
+            if (first == SIZE_MAX)
+                first = at;
+            else
+                set_next(o, last, at);
+            last = at;
+            o->used = at + NAME_AT + e.name_length + 1;
+        }
+        at += e.next;
+    } while (e.next && (status == STATUS_SUCCESS || status == STATUS_FILE_INVALID));
+    if (first == SIZE_MAX) {
+        o->used = 0;
+        return status == STATUS_FILE_INVALID ? STATUS_SUCCESS : status;
+    }
+    set_next(o, last, last);
+    o->used -= first;
+    memmove(o->p, o->p + first, o->used);
     return STATUS_SUCCESS;
 }
 
 // As many as fit. What did not is read again by the next call.
-static nt_status fill(struct listing *l, u8 *out, size_t length, size_t *used)
+static nt_status fill(struct listing *l, struct output *o)
 {
-    size_t at = 0, last = 0;
-    for (*used = 0;;) {
-        struct found f;
-        size_t size;
-        nt_status status = next(l, &f);
-        if (status == STATUS_SUCCESS)
-            status = put(l, &f, out + at, at < length ? length - at : 0, &size);
-        if (status == STATUS_NO_MORE_FILES || (status != STATUS_SUCCESS && *used))
+    struct taking taking = {.listing = l, .output = o};
+    while (l->dots < 2) {
+        nt_status status = put_dot(l, o);
+        if (status != STATUS_SUCCESS)
+            return o->used ? STATUS_SUCCESS : status;
+    }
+    for (;;) {
+        nt_status status = dirents_next(l->vcb->store, l->dir, &l->position, take, &taking);
+        if (status == STATUS_SUCCESS && !o->used)
+            return STATUS_BUFFER_TOO_SMALL;
+        if (o->open)
+            TRY(complete(l, o));
+        if (o->used || status == STATUS_NO_MORE_FILES)
             return STATUS_SUCCESS;
         TRY(status);
-        if (*used) {
-            u32 distance = (u32)(at - last);
-            memcpy(out + last + offsetof(struct hf_node_entry, next), &distance, sizeof distance);
-        }
-        last = at;
-        *used = at + size;
-        at = align_up(*used, ENTRY_ALIGN);
     }
 }
 
@@ -291,7 +364,7 @@ nt_status node_list(struct vcb *vcb, struct irp *irp)
     struct ccb *ccb = irp_ccb(irp);
     struct listing l;
     struct dir_position start;
-    size_t used;
+    struct output o = {.p = n->out, .length = n->length};
     if (!ccb_is_directory(ccb))
         return STATUS_NOT_A_DIRECTORY;
     if (!(irp->file->access & FILE_LIST_DIRECTORY))
@@ -304,7 +377,7 @@ nt_status node_list(struct vcb *vcb, struct irp *irp)
     l.flags = n->flags;
     TRY(resume(&l, n->cookie));
     copy_position(&start, &l.position);
-    TRY(fill(&l, n->out, n->length, &used));
-    irp->information = used;
-    return used ? remember(&l, n->cookie, &start, n->out) : STATUS_SUCCESS;
+    TRY(fill(&l, &o));
+    irp->information = o.used;
+    return o.used ? remember(&l, n->cookie, &start, n->out) : STATUS_SUCCESS;
 }

@@ -2,12 +2,15 @@
 // Listings with cookies: on another handle, after the entry has gone, while names come and go.
 #include "tests/fs/node.h"
 
-enum { MOST = 2000 };
+#include "engine/store.h"
+
+enum { MOST = 2000, COOKIE_DOTS = 2 }; // behind "." and ".."
 
 // What a listing gave, in order.
 struct seen {
     u32 count;
     u64 ids[MOST], cookies[MOST];
+    u32 types[MOST];
     char names[MOST][32];
 };
 static struct seen seen;
@@ -26,6 +29,7 @@ static bool list_on(struct file_object *f, u64 *cookie, u32 flags, size_t size)
         assert_true(e->cookie > 0 && e->cookie <= INT64_MAX);
         snprintf(seen.names[seen.count], sizeof seen.names[0], "%s", e->name);
         seen.ids[seen.count] = e->attr.id;
+        seen.types[seen.count] = e->attr.mode & S_IFMT;
         seen.cookies[seen.count++] = *cookie = e->cookie;
         if (flags & HF_LIST_ATTR) {
             struct hf_attr attr = attr_of(&root, e->attr.id);
@@ -233,16 +237,200 @@ static void going_back_to_what_has_gone(void **state)
     }
 }
 
-// Names without files behind them are passed over.
+// Names without files behind them are passed over, wherever they are.
 static void hostile_entries(void **state)
 {
     (void)state;
+    static const char *const names[] = {"a", "f1a", "f2a", "z"};
     struct file_object f;
     u64 d = fill_directory(3);
     open_directory(&f, d);
-    store_name(&root, d, "f1a", 4711);
+    for (u32 i = 0; i < ARRAY_LEN(names); i++) {
+        store_name(&root, d, names[i], 4711);
+        for (u32 flags = 0; flags <= HF_LIST_ATTR; flags += HF_LIST_ATTR) {
+            list_all(&f, 0, flags, 4096);
+            assert_int_equal(seen.count, 5);
+            list_all(&f, COOKIE_DOTS, flags, 4096);
+            assert_int_equal(seen.count, 3);
+            list_all(&f, COOKIE_DOTS, flags, 200); // one at a time
+            assert_int_equal(seen.count, 3);
+        }
+    }
+    for (u32 i = 0; i < 3; i++) {
+        assert_ok(remove_node(&root, d, (char[]){'f', (char)('0' + i), 0}, false));
+        list_all(&f, COOKIE_DOTS, i % 2 ? HF_LIST_ATTR : 0, i ? 4096 : 200);
+        assert_int_equal(seen.count, 2 - i);
+    }
+    assert_ok(volume_close(&f));
+}
+
+// An inode that cannot be read ends an answer and is the next one's status, as soon as somebody needs it.
+static void a_damaged_inode(void **state)
+{
+    (void)state;
+    struct file_object f;
+    struct txn *t;
+    struct key key;
+    u8 out[4096];
+    u64 done, cookie, d = fill_directory(5);
+    key_begin(&key, id_of(&root, d, "f2"), KIND_INODE);
+    assert_ok(txn_begin(store_of(&root), TXN_NORMAL, &t));
+    assert_ok(txn_end(t, tree_put(t, &key, "short", 5)));
+    open_directory(&f, d);
+    assert_ok(list(&f, COOKIE_DOTS, HF_LIST_ATTR, out, sizeof out, &done));
+    const struct hf_node_entry *e = (const struct hf_node_entry *)(const void *)out;
+    assert_string_equal(e->name, "f0");
+    e = (const struct hf_node_entry *)(const void *)(out + e->next);
+    assert_string_equal(e->name, "f1");
+    assert_int_equal(e->next, 0);
+    cookie = e->cookie;
+    assert_status(list(&f, cookie, HF_LIST_ATTR, out, sizeof out, &done), STATUS_FILE_CORRUPT_ERROR);
+    assert_int_equal(done, 0);
+    assert_ok(list(&f, cookie, 0, out, sizeof out, &done)); // the entry says it all
+    e = (const struct hf_node_entry *)(const void *)out;
+    assert_string_equal(e->name, "f2");
+    assert_int_equal(e->attr.mode, S_IFREG);
+    assert_ok(volume_close(&f));
+}
+
+static u32 type_of(const char *name)
+{
+    for (u32 i = 0; i < seen.count; i++)
+        if (strcmp(seen.names[i], name) == 0)
+            return seen.types[i];
+    return 0;
+}
+
+static nt_status set_raw(u64 id, const u8 *buffer, u32 length)
+{
+    struct file_object f;
+    assert_ok(open_node(&root, &f, id, FILE_WRITE_ATTRIBUTES | FILE_WRITE_DATA));
+    nt_status status = volume_fsctl(&f, FSCTL_SET_REPARSE_POINT, buffer, length, NULL, 0, NULL);
+    assert_ok(volume_close(&f));
+    return status;
+}
+
+static nt_status delete_raw(u64 id, const u8 head[8])
+{
+    struct file_object f;
+    assert_ok(open_node(&root, &f, id, FILE_WRITE_ATTRIBUTES | FILE_WRITE_DATA));
+    nt_status status = volume_fsctl(&f, FSCTL_DELETE_REPARSE_POINT, head, 8, NULL, 0, NULL);
+    assert_ok(volume_close(&f));
+    return status;
+}
+
+static u32 junction(u8 *b)
+{
+    static const char target[] = "\\??\\X:\\d";
+    memset(b, 0, 64);
+    put_le32(b, IO_REPARSE_TAG_MOUNT_POINT);
+    put_le16(b + 4, 8 + 2 * (sizeof target - 1) + 4);
+    put_le16(b + 10, 2 * (sizeof target - 1));
+    put_le16(b + 12, 2 * (sizeof target - 1) + 2);
+    for (u32 i = 0; target[i]; i++)
+        b[16 + 2 * i] = (u8)target[i];
+    return 16 + 2 * (sizeof target - 1) + 4;
+}
+
+static void types_of_all_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        u32 type;
+    } all[] = {{"link", S_IFLNK},  {"fifo", S_IFIFO}, {"char", S_IFCHR}, {"block", S_IFBLK},
+               {"sock", S_IFSOCK}, {"file", S_IFREG}, {"dir", S_IFDIR}};
+    struct file_object f;
+    u8 b[64];
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR);
+    for (u32 i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i].type == S_IFLNK)
+            make_symlink(&root, d, all[i].name, "there");
+        else
+            make_node(&root, d, all[i].name, all[i].type | 0600);
+    // What the other door made.
+    volume_put(&v, "d\\windows", "text");
+    volume_mkdir(&v, "d\\folder");
+    volume_mkdir(&v, "d\\junction");
+    assert_ok(set_raw(id_of(&root, d, "junction"), b, junction(b)));
+    open_directory(&f, d);
+    for (u32 flags = 0; flags <= HF_LIST_ATTR; flags += HF_LIST_ATTR) {
+        list_all(&f, 0, flags, 4096);
+        assert_int_equal(seen.count, 2 + 3 + ARRAY_LEN(all));
+        for (u32 i = 0; i < ARRAY_LEN(all); i++)
+            assert_int_equal(type_of(all[i].name), all[i].type);
+        assert_int_equal(type_of("windows"), S_IFREG);
+        assert_int_equal(type_of("folder"), S_IFDIR);
+        assert_int_equal(type_of("junction"), S_IFLNK);
+        assert_int_equal(type_of("."), S_IFDIR);
+        assert_int_equal(type_of(".."), S_IFDIR);
+    }
+    assert_ok(volume_close(&f));
+}
+
+// A file that becomes something else after it was listed, under all its names, and a file again.
+static void types_that_change(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"f", "a", "g"};
+    struct file_object f;
+    u8 fifo[8] = {0}, b[64];
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR), e = make_node(&root, ROOT, "e", S_IFDIR);
+    u64 id = make_node(&root, d, "f", S_IFREG | 0600), sub = make_node(&root, d, "sub", S_IFDIR);
+    put_le32(fifo, IO_REPARSE_TAG_LX_FIFO);
+    assert_ok(hard_link(&root, id, d, "a"));
+    assert_ok(hard_link(&root, id, d, "g"));
+    assert_ok(hard_link(&root, id, e, "elsewhere"));
+    open_directory(&f, d);
+    for (u32 turn = 0; turn < 3; turn++) {
+        list_all(&f, 0, 0, 4096);
+        assert_int_equal(type_of("sub"), S_IFDIR);
+        for (u32 i = 0; i < ARRAY_LEN(names); i++)
+            assert_int_equal(type_of(names[i]), S_IFREG);
+        assert_ok(set_raw(id, fifo, sizeof fifo));
+        assert_ok(set_raw(sub, b, junction(b)));
+        list_all(&f, 0, 0, 4096);
+        assert_int_equal(type_of("sub"), S_IFLNK);
+        for (u32 i = 0; i < ARRAY_LEN(names); i++)
+            assert_int_equal(type_of(names[i]), S_IFIFO);
+        // A name that it gets, or that moves, while it is one.
+        assert_ok(rename_node(&root, e, "elsewhere", d, "moved", 0));
+        list_all(&f, 0, 0, 4096);
+        assert_int_equal(type_of("moved"), S_IFIFO);
+        assert_ok(rename_node(&root, d, "moved", e, "elsewhere", 0));
+        assert_ok(delete_raw(id, fifo));
+        put_le16(b + 4, 0);
+        assert_ok(delete_raw(sub, b));
+    }
+    // With one name again, that moved, the entry says what it is, and is changed once more.
+    assert_ok(remove_node(&root, d, "a", false));
+    assert_ok(remove_node(&root, d, "g", false));
+    assert_ok(remove_node(&root, e, "elsewhere", false));
+    assert_ok(rename_node(&root, d, "f", d, "h", 0));
     list_all(&f, 0, 0, 4096);
-    assert_int_equal(seen.count, 5);
+    assert_int_equal(type_of("h"), S_IFREG);
+    assert_ok(set_raw(id, fifo, sizeof fifo));
+    list_all(&f, 0, 0, 4096);
+    assert_int_equal(type_of("h"), S_IFIFO);
+    assert_ok(volume_close(&f));
+}
+
+// Two names that change places take their types along.
+static void types_that_change_places(void **state)
+{
+    (void)state;
+    struct file_object f;
+    u64 d = make_node(&root, ROOT, "d", S_IFDIR);
+    make_symlink(&root, d, "a", "there");
+    make_node(&root, d, "b", S_IFREG | 0600);
+    make_node(&root, d, "c", S_IFDIR);
+    open_directory(&f, d);
+    assert_ok(rename_node(&root, d, "a", d, "b", HF_RENAME_EXCHANGE));
+    assert_ok(rename_node(&root, d, "a", d, "c", HF_RENAME_EXCHANGE));
+    list_all(&f, 0, 0, 4096);
+    assert_int_equal(type_of("a"), S_IFDIR);
+    assert_int_equal(type_of("b"), S_IFLNK);
+    assert_int_equal(type_of("c"), S_IFREG);
     assert_ok(volume_close(&f));
 }
 
@@ -315,6 +503,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(deleting_where_it_goes_on, node_setup, node_teardown),
         cmocka_unit_test_setup_teardown(going_back_to_what_has_gone, node_setup, node_teardown),
         cmocka_unit_test_setup_teardown(hostile_entries, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_inode, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(types_of_all_kinds, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(types_that_change, node_setup, node_teardown),
+        cmocka_unit_test_setup_teardown(types_that_change_places, node_setup, node_teardown),
         cmocka_unit_test_setup_teardown(renaming_what_was_listed, node_setup, node_teardown),
         cmocka_unit_test_setup_teardown(a_cookie_that_nobody_knows, node_setup, node_teardown),
         cmocka_unit_test_setup_teardown(who_may_list, node_setup, node_teardown),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_ROOM = 2048 };
@@ -359,6 +360,32 @@ static bool compare_facts(struct play *p, hf_handle h, struct node *n)
            compare_posix(p, h, st.id, n);
 }
 
+// POSIX callers see as many names, each with the type that its file has.
+static bool compare_types(struct play *p, hf_handle h, size_t should)
+{
+    _Alignas(8) uint8_t buffer[4096];
+    size_t done = 0, seen = 0;
+    uint64_t cookie = 0;
+    nt_status status;
+    while ((status = hf_node_list(h, cookie, 0, buffer, sizeof buffer, &done)) == STATUS_SUCCESS && done) {
+        const struct hf_node_entry *e = (const struct hf_node_entry *)buffer;
+        for (;; e = (const struct hf_node_entry *)((const uint8_t *)e + e->next), seen++) {
+            struct hf_attr attr;
+            if (!expect(p, "the file of an entry", hf_node_get(h, e->attr.id, &attr), STATUS_SUCCESS))
+                return false;
+            if ((attr.mode & S_IFMT) != e->attr.mode)
+                return complain(p, "an entry \"%.20s\" has type %o, its file %o", e->name, e->attr.mode,
+                                attr.mode & S_IFMT);
+            cookie = e->cookie;
+            if (e->next == 0)
+                break;
+        }
+        seen++;
+    }
+    return expect(p, "listing types", status, STATUS_SUCCESS) &&
+           (seen == should + 2 || complain(p, "%zu entries with types, expected %zu", seen, should + 2));
+}
+
 // The names that a directory shows are the model's, as often.
 static bool compare_list(struct play *p, hf_handle h, uint16_t node)
 {
@@ -385,7 +412,8 @@ static bool compare_list(struct play *p, hf_handle h, uint16_t node)
     for (size_t i = 0; i < ENTRIES; i++)
         should += p->model.entries[i].used && p->model.entries[i].parent == node;
     return expect(p, "listing", status, STATUS_NO_MORE_FILES) &&
-           (seen == should || complain(p, "a directory shows %zu names, expected %zu", seen, should));
+           (seen == should || complain(p, "a directory shows %zu names, expected %zu", seen, should)) &&
+           compare_types(p, h, should);
 }
 
 static bool compare_stream(struct play *p, const struct op *at, struct node *n, uint16_t index)
