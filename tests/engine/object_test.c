@@ -486,6 +486,17 @@ static void an_only_name_is_plain(void **state)
     assert_true(is_plain(&v, OBJECT_ROOT, "c"));
     volume_reopen(&v);
     assert_true(is_plain(&v, OBJECT_ROOT, "c"));
+    // Another value than 1 means nothing yet.
+    struct txn *t;
+    struct key key;
+    struct record record;
+    key_begin(&key, OBJECT_ROOT, KIND_DIRENT);
+    key_add(&key, "C", 1);
+    assert_ok(tree_find(v.store, &key, TREE_EQUAL, &record));
+    ((struct raw_dirent *)record.value)->plain = 2;
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, tree_put(t, &key, record.value, record.len)));
+    assert_false(is_plain(&v, OBJECT_ROOT, "c"));
     // Nobody knows what an object is that does not exist.
     assert_ok(add(&v, d, "nothing", 4711, false));
     assert_false(is_plain(&v, d, "nothing"));
