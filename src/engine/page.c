@@ -37,6 +37,8 @@ nt_status cache_init(struct cache *c, struct store *s, size_t bytes)
     c->frames = calloc(frames, sizeof *c->frames);
     c->buckets = calloc(buckets, sizeof(struct page *));
     c->order = calloc(frames, sizeof(struct page *));
+    c->ahead.rest = malloc(AHEAD_SIZE - PAGE_SIZE); // does without
+    pthread_mutex_init(&c->ahead.mutex, NULL);
     pthread_mutex_init(&c->mutex, NULL);
     for (int i = 0; i < CACHE_STRIPES; i++)
         pthread_mutex_init(&c->stripes[i], NULL);
@@ -63,6 +65,8 @@ void cache_destroy(struct cache *c)
     free(c->frames);
     free(c->buckets);
     free(c->order);
+    free(c->ahead.rest);
+    pthread_mutex_destroy(&c->ahead.mutex);
     pthread_mutex_destroy(&c->mutex);
     for (int i = 0; i < CACHE_STRIPES; i++)
         pthread_mutex_destroy(&c->stripes[i]);
@@ -171,13 +175,15 @@ static bool in_volume(const struct store *s, u64 addr)
     return is_aligned(addr, PAGE_SIZE) && addr >= SUPER_AREA && addr <= s->units * s->unit - PAGE_SIZE;
 }
 
-nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
-                         u8 *data)
+static bool is_possible(const struct store *s, const struct ptr *ptr)
+{
+    return in_volume(s, ptr->addr[0]) && (s->copies == 2 ? in_volume(s, ptr->addr[1]) : ptr->addr[1] == 0);
+}
+
+static nt_status examine(struct store *s, const struct ptr *ptr, enum page_kind kind, u32 level,
+                         const u8 *data)
 {
     const struct raw_page *h = (const struct raw_page *)data;
-    if (!in_volume(s, ptr->addr[0]) || (s->copies == 2 ? !in_volume(s, ptr->addr[1]) : ptr->addr[1] != 0))
-        return STATUS_DISK_CORRUPT_ERROR;
-    TRY(blk_pread(s->blk, data, PAGE_SIZE, ptr->addr[copy], NULL));
     atomic_fetch_add_explicit(&s->pages_read, 1, memory_order_relaxed);
     bool good = sum_crc64(data, PAGE_SIZE) == ptr->sum && from_le32(h->magic) == PAGE_MAGIC &&
                 h->kind == kind && h->level == level && from_le64(h->addr[0]) == ptr->addr[0] &&
@@ -190,6 +196,15 @@ nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum 
     return good ? STATUS_SUCCESS : STATUS_DISK_CORRUPT_ERROR;
 }
 
+nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
+                         u8 *data)
+{
+    if (!is_possible(s, ptr))
+        return STATUS_DISK_CORRUPT_ERROR;
+    TRY(blk_pread(s->blk, data, PAGE_SIZE, ptr->addr[copy], NULL));
+    return examine(s, ptr, kind, level, data);
+}
+
 // A copy that is rotten or cannot be read is worth trying the other one; a medium that changed or went is
 // not.
 bool page_try_other(nt_status status)
@@ -199,10 +214,47 @@ bool page_try_other(nt_status status)
            status == STATUS_DEVICE_HARDWARE_ERROR;
 }
 
+// Is it worth it to read ahead from here? When the last reads each went on behind the one before.
+static bool ahead_pays(struct ahead *a, u64 addr)
+{
+    bool onward = addr > a->last && addr - a->last <= AHEAD_SIZE;
+    a->run = onward ? a->run + 1 : 0;
+    a->last = addr;
+    return a->rest && a->run >= AHEAD_RUN && (addr < a->from || addr >= a->end);
+}
+
+// What was written together lies together, but who looks for some of it (the entries of directories, without
+// the inodes in between) reads here a page and there a page, always onward, and nobody below us sees what is
+// next. Then one read brings along what lies round it, for the caches below; each begins where the last one
+// ended, so that they see what goes on here. What is brought along is thrown away: without a pointer to it
+// nobody can tell whether it is right.
+static bool read_ahead(struct store *s, u64 addr, u8 *data, nt_status *status)
+{
+    struct ahead *a = &s->cache.ahead;
+    bool done = false;
+    if (pthread_mutex_trylock(&a->mutex) != 0)
+        return false;
+    if (ahead_pays(a, addr)) {
+        bool goes_on = addr >= a->end && addr - a->end <= AHEAD_SIZE - PAGE_SIZE;
+        a->from = goes_on ? a->end : addr;
+        a->end = MIN(a->from + AHEAD_SIZE, s->units * s->unit);
+        struct iovec iov[3] = {
+            {a->rest, addr - a->from}, {data, PAGE_SIZE}, {a->rest, a->end - addr - PAGE_SIZE}};
+        *status = blk_preadv(s->blk, iov, 3, a->from, NULL);
+        done = !page_try_other(*status); // it may be the rest that cannot be read
+    }
+    pthread_mutex_unlock(&a->mutex);
+    return done;
+}
+
 static nt_status page_load(struct store *s, const struct ptr *ptr, enum page_kind kind, u32 level,
                            struct page *p)
 {
-    nt_status status = page_read_copy(s, ptr, 0, kind, level, p->data);
+    nt_status status = STATUS_DISK_CORRUPT_ERROR;
+    if (is_possible(s, ptr) && !read_ahead(s, ptr->addr[0], p->data, &status))
+        status = blk_pread(s->blk, p->data, PAGE_SIZE, ptr->addr[0], NULL);
+    if (status == STATUS_SUCCESS)
+        status = examine(s, ptr, kind, level, p->data);
     if (status == STATUS_SUCCESS || !page_try_other(status))
         return status;
     atomic_fetch_add(&s->checksum_errors, 1);

@@ -53,7 +53,16 @@ struct page {
     u8 *data;
 };
 
-enum { CACHE_STRIPES = 64 };
+enum { CACHE_STRIPES = 64, AHEAD_SIZE = 262144, AHEAD_RUN = 3 };
+
+// Where misses of late were (page.c, read_ahead).
+struct ahead {
+    pthread_mutex_t mutex; // only tried
+    u64 last;              // the last one
+    u64 from, end;         // what was read ahead
+    u32 run;               // misses so far that each went on behind the one before
+    u8 *rest;              // AHEAD_SIZE without a page; may be NULL
+};
 
 struct cache {
     struct store *store;
@@ -68,6 +77,7 @@ struct cache {
     struct page *dirty_list;
     _Atomic u32 dirty_count; // those of a running commit included
     struct page **order;     // room to sort a commit's pages
+    struct ahead ahead;
     _Atomic u64 hits;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page cache against a medium that rots, misdirects and fails: the second copy steps in and the first is
-// mended.
+// mended. What is read ahead is only for the caches below.
 #include "tests/test.h"
 
 #include "block/blk_sim.h"
@@ -364,6 +364,115 @@ static void a_small_cache_serves_a_large_tree(void **state)
     volume_free(&v);
 }
 
+// --- reading ahead -------------------------------------------------------------------------------
+
+enum { MANY = 6000 };
+
+// All names of the root, from the medium. SUCCESS: all were there.
+static nt_status list_cold(struct volume *v)
+{
+    struct dir_position position = {0};
+    struct dirent entry;
+    char name[16];
+    nt_status status;
+    store_purge(v->store);
+    v->store->cache.ahead =
+        (struct ahead){.mutex = v->store->cache.ahead.mutex, .rest = v->store->cache.ahead.rest};
+    for (u32 i = 0; (status = dirent_next(v->store, OBJECT_ROOT, &position, &entry)) == STATUS_SUCCESS; i++) {
+        snprintf(name, sizeof name, "file %05u", i);
+        assert_memory_equal(entry.name, name, strlen(name));
+    }
+    return status == STATUS_NO_MORE_FILES ? STATUS_SUCCESS : status;
+}
+
+static void make_many(struct volume *v)
+{
+    char name[16];
+    volume_make(v, 32 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    for (u32 i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "file %05u", i);
+        volume_create(v, OBJECT_ROOT, name, false);
+    }
+    volume_reopen(v);
+    store_listen(v->store, on_event, NULL);
+    event_count = 0;
+}
+
+// Whichever read fails, also one that was to bring along more than was asked for.
+static void reading_ahead_changes_nothing(void **state)
+{
+    (void)state;
+    struct volume v;
+    u32 quiet = 0;
+    make_many(&v);
+    u64 reads = blk_sim_count(v.blk, SIM_READ);
+    assert_ok(list_cold(&v));
+    reads = blk_sim_count(v.blk, SIM_READ) - reads;
+    const struct ahead *ahead = &v.store->cache.ahead;
+    assert_true(ahead->end > ahead->from && reads > 20);
+    for (u64 n = 1; n <= reads; n++) {
+        event_count = 0;
+        blk_sim_fail(v.blk, SIM_READ, n, (struct sense){SENSE_MEDIUM, 0x11, 0, 0});
+        assert_ok(list_cold(&v));
+        quiet += event_count == 0; // the page itself could be read
+        assert_true(event_count <= 1);
+    }
+    assert_true(quiet > 0 && quiet < reads);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void nothing_is_read_ahead_for_scattered_reads(void **state)
+{
+    (void)state;
+    struct volume v;
+    char name[16];
+    struct dirent entry;
+    make_many(&v);
+    const struct ahead *ahead = &v.store->cache.ahead;
+    u64 before = ahead->end;
+    for (u32 i = MANY; i-- > 0;) { // backwards
+        snprintf(name, sizeof name, "file %05u", i);
+        assert_ok(dirent_find(v.store, OBJECT_ROOT, (struct str){name, (u32)strlen(name)}, &entry));
+        assert_int_equal(ahead->end, before);
+    }
+    volume_free(&v);
+}
+
+static nt_status load_nothing(struct volume *v, u64 at)
+{
+    struct ptr nothing = {{at, at}, 1, 1};
+    struct page *page;
+    return page_get(v->store, &nothing, PAGE_TREE, 0, &page);
+}
+
+// At the end of the volume there is less to read, and without memory nothing.
+static void reading_ahead_at_the_edges(void **state)
+{
+    (void)state;
+    struct volume v;
+    u8 *rest;
+    make_many(&v);
+    struct ahead *ahead = &v.store->cache.ahead;
+    rest = ahead->rest;
+    ahead->rest = NULL;
+    assert_ok(list_cold(&v));
+    assert_int_equal(ahead->end, 0);
+    ahead->rest = rest;
+    u64 last = v.store->units * v.store->unit - PAGE_SIZE;
+    for (u64 at = last - 5 * PAGE_SIZE; at <= last; at += PAGE_SIZE)
+        assert_status(load_nothing(&v, at), STATUS_DISK_CORRUPT_ERROR);
+    assert_int_equal(ahead->end, last + PAGE_SIZE);
+    // What the drive says of itself is not taken for something that another read would mend.
+    u64 at = ahead->from - 2 * MIB;
+    for (u32 i = 0; i < AHEAD_RUN; i++, at += PAGE_SIZE)
+        assert_status(load_nothing(&v, at), STATUS_DISK_CORRUPT_ERROR);
+    blk_sim_fail(v.blk, SIM_READ, 1, (struct sense){SENSE_NOT_READY, 0x3a, 0, 0});
+    assert_status(load_nothing(&v, at), STATUS_NO_MEDIA_IN_DEVICE);
+    assert_int_equal(ahead->from, at);
+    volume_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +486,9 @@ int main(void)
         cmocka_unit_test(a_cached_page_is_one_thing),
         cmocka_unit_test(a_space_page_is_mended_too),
         cmocka_unit_test(a_small_cache_serves_a_large_tree),
+        cmocka_unit_test(reading_ahead_changes_nothing),
+        cmocka_unit_test(nothing_is_read_ahead_for_scattered_reads),
+        cmocka_unit_test(reading_ahead_at_the_edges),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }
