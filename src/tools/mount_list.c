@@ -58,6 +58,19 @@ static size_t entries_add(fuse_req_t req, const unsigned char *entries, bool plu
     }
 }
 
+// The kernel asks for attributes with the beginning of each directory, and goes on with them once it saw that
+// somebody wants them. It makes a node of every entry that has them, which takes much longer than the rest of
+// it. So a directory that is longer than one answer begins with a short one.
+static size_t first_room(struct mount_file *file, char *buffer, size_t size)
+{
+    enum { FEW = 4096, ENTRY_MOST = sizeof(struct hf_node_entry) + HF_NODE_NAME_MAX };
+    size_t done;
+    if (size <= FEW) // kernels before 6.16 ask for no more
+        return size;
+    nt_status status = hf_node_list(file->handle, 0, 0, buffer, size, &done);
+    return status == STATUS_SUCCESS && done + ENTRY_MOST > size ? FEW : size;
+}
+
 static void list(fuse_req_t req, size_t size, off_t offset, struct mount_file *file, bool plus)
 {
     enum { HALF = 1 << 19 };
@@ -70,6 +83,8 @@ static void list(fuse_req_t req, size_t size, off_t offset, struct mount_file *f
     size = size < HALF ? size : HALF;
     // The volume's entries are about as long as those with attributes, and longer than those without.
     size_t room = plus || size > HALF / 4 ? size : 4 * size;
+    if (plus && offset == 0)
+        room = first_room(file, buffer, size);
     nt_status status =
         hf_node_list(file->handle, (uint64_t)offset, plus ? HF_LIST_ATTR : 0, buffer, room, &done);
     if (status != STATUS_SUCCESS) {
