@@ -43,16 +43,29 @@ static u64 some_directory(struct worker *w)
     return id;
 }
 
+static void check_types(const u8 *out)
+{
+    const struct hf_node_entry *e = (const struct hf_node_entry *)(const void *)out;
+    for (;; e = (const struct hf_node_entry *)(const void *)((const u8 *)e + e->next)) {
+        u32 type = e->attr.mode & S_IFMT;
+        assert_true(type == S_IFREG || type == S_IFDIR || type == S_IFLNK || type == S_IFIFO);
+        if (!e->next)
+            return;
+    }
+}
+
 static nt_status list_some(struct worker *w, u64 directory)
 {
     struct file_object f;
-    u8 out[512];
+    _Alignas(8) u8 out[512];
     u64 cookie = 0, done;
     nt_status status = open_node(&root, &f, directory, FILE_LIST_DIRECTORY);
     if (status != STATUS_SUCCESS)
         return status;
     for (u32 i = draw(w, 4); status == STATUS_SUCCESS; i--) {
         status = list(&f, cookie, draw(w, 2), out, sizeof out, &done);
+        if (status == STATUS_SUCCESS && done)
+            check_types(out);
         if (i == 0 || done == 0)
             break;
         memcpy(&cookie, out + offsetof(struct hf_node_entry, cookie), sizeof cookie);
@@ -112,11 +125,28 @@ static nt_status by_path(struct worker *w)
     return status == STATUS_SUCCESS ? closed : status;
 }
 
+// What it is changes, whatever names it has and gets meanwhile.
+static nt_status change_type(u64 id, bool back)
+{
+    struct file_object f;
+    u8 fifo[8] = {0};
+    nt_status status = open_node(&root, &f, id, FILE_WRITE_ATTRIBUTES | FILE_WRITE_DATA);
+    if (status != STATUS_SUCCESS)
+        return status;
+    put_le32(fifo, IO_REPARSE_TAG_LX_FIFO);
+    u32 code = back ? FSCTL_DELETE_REPARSE_POINT : FSCTL_SET_REPARSE_POINT;
+    status = volume_fsctl(&f, code, fifo, sizeof fifo, NULL, 0, NULL);
+    nt_status closed = volume_close(&f);
+    return status == STATUS_SUCCESS ? closed : status;
+}
+
 static nt_status change(struct worker *w, u64 id)
 {
     struct hf_attr attr = {.mode = 0600 + draw(w, 8), .size = draw(w, 10000)};
     struct irp_node n = {.id = id, .name = STR("user.a"), .in = "value", .length = draw(w, 6)};
-    switch (draw(w, 4)) {
+    switch (draw(w, 6)) {
+    case 5:
+        return change_type(id, draw(w, 2));
     case 0:
         return node_send(&root, IRP_MN_XATTR_SET, &n, NULL);
     case 1:
@@ -186,12 +216,12 @@ static void a_sound_volume_remains(void **state)
     pthread_t threads[THREADS];
     static struct worker workers[THREADS];
     struct store_format_options options = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
-    char name[8];
+    char top[8];
     volume_new(&v, &options);
     node_root(&v, &root);
     for (u32 i = 0; i < ARRAY_LEN(tops); i++) {
-        snprintf(name, sizeof name, "t%u", i);
-        tops[i] = make_node(&root, ROOT, name, S_IFDIR | 0755);
+        snprintf(top, sizeof top, "t%u", i);
+        tops[i] = make_node(&root, ROOT, top, S_IFDIR | 0755);
     }
     for (u32 i = 0; i < THREADS; i++) {
         workers[i].seed = i;
@@ -205,6 +235,17 @@ static void a_sound_volume_remains(void **state)
         for (u32 i = 0; i < THREADS; i++)
             done += workers[i].done[what];
         assert_true(done > 0);
+    }
+    check_volume();
+    // Whichever names the files have after all that.
+    u64 last = make_node(&root, tops[0], "last", S_IFREG | 0600);
+    assert_ok(hard_link(&root, last, tops[1], "last"));
+    assert_ok(change_type(last, false));
+    for (u32 i = 0; i < ARRAY_LEN(tops) * ARRAY_LEN(names); i++) {
+        struct hf_attr attr;
+        const char *name = names[i / ARRAY_LEN(tops)];
+        if (find(&root, tops[i % ARRAY_LEN(tops)], name, &attr) == STATUS_SUCCESS && S_ISREG(attr.mode))
+            assert_ok(change_type(attr.id, false));
     }
     check_volume();
     assert_ok(volume_close(&root));
