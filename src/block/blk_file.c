@@ -85,6 +85,8 @@ static int open_medium(struct blk *b)
         close(fd);
         return error;
     }
+    // Twice the usual readahead: what reads on and on works on one part while the medium brings the next.
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     f->fd = fd;
     f->device = st.st_dev;
     f->inode = st.st_ino;
