@@ -52,6 +52,8 @@ struct mount_absence {
     } seen[ABSENCES]; // by number
 };
 
+enum { LISTED = 1024 };
+
 struct mount {
     struct mount_options options;
     char *image, *directory; // absolute
@@ -61,6 +63,7 @@ struct mount {
     double entry_timeout; // seconds
     _Atomic bool changed; // since the last commit
     struct mount_absence no_capability, no_default_acl;
+    _Atomic uint64_t listed[LISTED]; // directories, by number
     struct call_door *door;
 
     pthread_mutex_t files_lock;

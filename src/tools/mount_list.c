@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mount's directories. Offsets are the volume's own cookies; the kernel keeps what it has read
-// (FOPEN_CACHE_DIR) until it changes the directory itself, so a second listing asks for nothing.
+// The mount's directories. Offsets are the volume's own cookies. The kernel keeps what it has read
+// (FOPEN_CACHE_DIR) until it changes the directory itself, so that another listing asks for nothing. That
+// makes a listing longer, and most directories are listed once, so it keeps them from the second listing on.
 #include "tools/mount.h"
 
 #include <errno.h>
 #include <string.h>
+
+// Was the directory opened before? Forgotten when another one with the same place in the table is.
+static bool listed_before(struct mount *m, uint64_t node)
+{
+    return atomic_exchange(&m->listed[node % LISTED], node) == node;
+}
 
 void mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -25,7 +32,7 @@ void mount_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     file->directory = true;
     fi->fh = (uint64_t)(uintptr_t)file;
     fi->keep_cache = 1;
-    fi->cache_readdir = 1;
+    fi->cache_readdir = listed_before(m, file->node);
     if (fuse_reply_open(req, fi) == -ENOENT)
         mount_file_free(m, file);
 }
