@@ -242,8 +242,8 @@ struct hf_identity {
     char label[97];
     char features[159]; // names separated by ',': "case-sensitive", "integrity", "reparse", "posix" (owners,
                         // modes or extended attributes), "entry-types" (directory entries tell what they
-                        // name), "later-writer" (can only be read by this version) and the names of
-                        // hf_format_options.options
+                        // name), "log" (in use, or not closed), "later-writer" (can only be read by this
+                        // version) and the names of hf_format_options.options
 };
 // What volume is in a back end ("file:/path", "dev:/dev/...")? Only reads, takes no lock, so it works on one
 // that is in use. UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.

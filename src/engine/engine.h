@@ -94,6 +94,7 @@ struct store_facts {
     u8 superblocks;    // copies of the newest one that are not damaged
     bool posix;        // FEATURE_POSIX
     bool plain;        // FEATURE_PLAIN
+    bool log;          // FEATURE_LOG
     bool later_writer; // has features that writers must know and this version does not
 };
 nt_status store_look(struct blk *b, struct store_facts *facts);

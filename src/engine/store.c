@@ -525,11 +525,11 @@ nt_status store_commit(struct store *s)
     return status;
 }
 
-// Its first use makes the log, with a commit that says where it is.
+// The first flush of changes makes the log, with a commit that says where it is.
 static void log_ask(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
-    bool ask = !s->log.unit && !s->log.asked && !atomic_load(&s->readonly);
+    bool ask = !s->log.unit && !s->log.asked && !atomic_load(&s->readonly) && has_changes(s);
     s->log.asked |= ask;
     pthread_mutex_unlock(&s->mutex);
     if (ask)
@@ -555,8 +555,7 @@ nt_status store_sync(struct store *s)
         s->committing = true;
         pthread_mutex_unlock(&s->mutex);
         status = log_write(s);
-        bool failed = status != STATUS_SUCCESS && status != STATUS_RETRY && !may_come_back(status);
-        if (failed)
+        if (status != STATUS_SUCCESS && status != STATUS_RETRY && !may_come_back(status))
             store_fail(s, status);
         pthread_mutex_lock(&s->mutex);
         s->committing = false;

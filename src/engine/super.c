@@ -135,6 +135,7 @@ nt_status store_look(struct blk *b, struct store_facts *facts)
     facts->version = from_le32(super.version);
     facts->posix = from_le64(super.ro_compat) & FEATURE_POSIX;
     facts->plain = from_le64(super.ro_compat) & FEATURE_PLAIN;
+    facts->log = from_le64(super.incompat) & FEATURE_LOG;
     facts->later_writer = from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN;
     facts->committed = from_le64(super.committed);
     for (u32 copy = 0; copy < super.copies; copy++) {

@@ -189,6 +189,7 @@ static void features_out(const struct store_facts *facts, struct hf_identity *ou
     feature_add(out, !(options & OPTION_NO_REPARSE), "reparse");
     feature_add(out, facts->posix, "posix");
     feature_add(out, facts->plain, "entry-types");
+    feature_add(out, facts->log, "log");
     feature_add(out, facts->later_writer, "later-writer");
     for (size_t i = 0; i < ARRAY_LEN(option_names); i++)
         feature_add(out, options & option_names[i].option, option_names[i].name);

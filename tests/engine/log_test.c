@@ -125,6 +125,18 @@ static void a_flush_is_one_write_and_one_flush(void **state)
     end();
 }
 
+static void a_flush_of_nothing_writes_nothing(void **state)
+{
+    (void)state;
+    volume_make(&v, SIZE, CLUSTER, 2, OPTION_CASE_SENSITIVE);
+    u64 writes = blk_sim_count(v.blk, SIM_WRITE);
+    assert_ok(store_sync(v.store));
+    assert_ok(store_close(v.store));
+    assert_int_equal(blk_sim_count(v.blk, SIM_WRITE), writes);
+    assert_ok(store_open(v.blk, 0, 0, &v.store));
+    volume_free(&v);
+}
+
 static void what_was_not_flushed_is_lost(void **state)
 {
     (void)state;
@@ -800,6 +812,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flush_is_one_write_and_one_flush),
+        cmocka_unit_test(a_flush_of_nothing_writes_nothing),
         cmocka_unit_test(what_was_not_flushed_is_lost),
         cmocka_unit_test(deletes_clones_and_attributes_come_back),
         cmocka_unit_test(the_rest_is_a_commit),

@@ -93,6 +93,11 @@ def sigterm_is_a_clean_end():
         assert get(m.join('f')) == b'kept'
 
 
+def has_log(volume):
+    """Is there a log for the next one who opens it?"""
+    return 'log' in json.loads(hf('probe', '--json', volume.path))[0]['features'].split(',')
+
+
 def a_kill_loses_nothing_that_fsync_covered():
     volume = lab.Volume()
     dice = random.Random(2)
@@ -107,9 +112,12 @@ def a_kill_loses_nothing_that_fsync_covered():
             kept[name] = data
         put(m.join(f'loose{round_}'), dice.randbytes(100000))  # may be lost, may be there
         m.kill()
+        assert has_log(volume)
         volume.check()
     with mounted(volume=volume) as m:
-        return [f'{name} differs' for name, data in kept.items() if get(m.join(name)) != data]
+        different = [f'{name} differs' for name, data in kept.items() if get(m.join(name)) != data]
+    assert not has_log(volume), 'a volume that was closed has none'
+    return different
 
 
 def a_kill_loses_nothing_that_fsync_of_a_directory_covered():

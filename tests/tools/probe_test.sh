@@ -106,10 +106,10 @@ case_a_mounted_volume() {
     : >m/file
     sync m
     expect 0 probe vol.hf
-    equal "$(value FEATURES)" case-sensitive,integrity,reparse,posix,entry-types
+    equal "$(value FEATURES)" case-sensitive,integrity,reparse,posix,entry-types,log
     expect 0 umount m
     expect 0 probe vol.hf
-    equal "$(value STATE)" clean
+    equal "$(value STATE) $(value FEATURES)" 'clean case-sensitive,integrity,reparse,posix,entry-types'
 }
 
 case_a_block_device() {
