@@ -129,9 +129,9 @@ static void an_unlinked_file_goes_with_its_medium(void **state)
 static void an_unnamed_file_goes_with_its_medium(void **state)
 {
     (void)state;
-    struct file_object f[3];
+    struct file_object f[3], refused;
     struct hf_node_new what = {.mode = S_IFREG | 0600};
-    struct hf_attr attr[3];
+    struct hf_attr attr[3], none;
     char data[4];
     u64 done;
     for (int i = 0; i < 3; i++) {
@@ -144,7 +144,7 @@ static void an_unnamed_file_goes_with_its_medium(void **state)
     assert_ok(hard_link(&root, attr[1].id, ROOT, "lost"));
     blk_sim_insert(sim, B, true);
     assert_status(hard_link(&root, attr[2].id, ROOT, "g"), STATUS_WRONG_VOLUME);
-    assert_status(open_unnamed(&root, &f[1], ROOT, &what, &attr[1]), STATUS_WRONG_VOLUME);
+    assert_status(open_unnamed(&root, &refused, ROOT, &what, &none), STATUS_WRONG_VOLUME);
     blk_sim_insert(sim, A, true);
     assert_ok(volume_read(&f[0], 0, data, 4, &done));
     assert_int_equal(attr_of(&root, attr[0].id).links, 1);
