@@ -4,6 +4,7 @@
 //
 //     posix_image make IMAGE     add them to a volume
 //     posix_image check IMAGE    compare, then change some
+//     posix_image die IMAGE      flush some more, and do not close it
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,19 +187,61 @@ static void change(struct store *s, const struct file *f)
     MUST(txn_end(t, STATUS_SUCCESS));
 }
 
+static u64 add(struct store *s, const char *name, bool directory)
+{
+    struct inode inode = {.attributes = directory ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_ARCHIVE,
+                          .links = 1,
+                          .created = 1000,
+                          .written = 2000};
+    struct store_info info;
+    struct txn *t;
+    store_get_info(s, &info);
+    inode.algorithm = info.cluster == 4096 ? CHECKSUM_TYPE_CRC32 : CHECKSUM_TYPE_CRC64;
+    MUST(txn_begin(s, TXN_NORMAL, &t));
+    MUST(inode_create(t, &inode));
+    MUST(txn_end(t, dirent_add(t, OBJECT_ROOT, str_of(name), inode.id, directory)));
+    return inode.id;
+}
+
+// A commit that says where the log is, and two entries.
+static void flush_and_die(struct store *s)
+{
+    static u8 data[9000];
+    struct stream *m;
+    size_t done;
+    fill(data, sizeof data);
+    u64 id = add(s, "flushed", false);
+    MUST(store_sync(s));
+    MUST(stream_open(s, id, (struct str){NULL, 0}, &m));
+    MUST(stream_write(m, 0, data, sizeof data, &done));
+    MUST(store_sync(s));
+    add(s, "flushed directory", true);
+    MUST(stream_write(m, 5000, data, 100, &done));
+    MUST(store_sync(s));
+    MUST(stream_write(m, 0, data, 8000, &done)); // lost
+    stream_close(m);
+    (void)store_abandon(s);
+}
+
 int main(int argc, char **argv)
 {
     struct blk *b;
     struct store *s;
     char spec[4096];
-    if (argc != 3 || (strcmp(argv[1], "make") != 0 && strcmp(argv[1], "check") != 0)) {
-        fputs("usage: posix_image make|check IMAGE\n", stderr);
+    bool dying = argc == 3 && strcmp(argv[1], "die") == 0;
+    if (argc != 3 || (!dying && strcmp(argv[1], "make") != 0 && strcmp(argv[1], "check") != 0)) {
+        fputs("usage: posix_image make|check|die IMAGE\n", stderr);
         return 2;
     }
     bool making = argv[1][0] == 'm';
     snprintf(spec, sizeof spec, "file:%s", argv[2]);
     MUST(blk_open(spec, 0, &b));
     MUST(store_open(b, 0, 0, &s));
+    if (dying) {
+        flush_and_die(s);
+        blk_close(b);
+        return 0;
+    }
     for (u32 i = 0; i < ARRAY_LEN(files); i++) {
         if (making)
             make(s, &files[i]);
