@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening an image. Input: which volume, mode, then patches: which page (superblocks first), offset in it,
-// length, bytes. They are put into a good volume and the checksums made right again, so that what is inside
-// is hostile and not only rotten. Then everything is listed, read, checked, changed and deleted.
+// Opening an image. Input: as in image.h; then everything is listed, read, checked, changed and deleted.
 #include "tests/fuzz/image.h"
 
 #include <holdfast/posix.h>
@@ -9,22 +7,9 @@
 
 #include "engine/store.h"
 
-enum { MODE_RAW = 1, MODE_READONLY = 2 }; // raw: leave the sums wrong
 enum { ENTRIES_MAX = 300, DEPTH_MAX = 6, READ_MAX = 1 << 18 };
 
 static int entries_left;
-
-static void patch(struct image *m, struct input *in)
-{
-    while (in->left > 0) {
-        u64 page = m->pages[input_u8(in) % m->page_count];
-        u16 offset = input_u16(in) % PAGE_SIZE;
-        size_t want = input_u8(in), len;
-        u8 *bytes = input_copy(in, MIN(want, (size_t)PAGE_SIZE - offset), &len);
-        FUZZ_ASSERT(pwrite(m->fd, bytes, len, (off_t)(page + offset)) == (ssize_t)len);
-        free(bytes);
-    }
-}
 
 // --- by the engine -------------------------------------------------------------------------------
 
@@ -200,11 +185,8 @@ static void file_system(struct image *m, bool write)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
-    struct image *m = image_get(input_u8(&in));
-    u8 mode = input_u8(&in);
-    patch(m, &in);
-    if (!(mode & MODE_RAW))
-        image_seal(m);
+    u8 mode;
+    struct image *m = image_read(&in, &mode);
     engine_check(m, STORE_READONLY);
     file_system(m, false);
     if (!(mode & MODE_READONLY)) {

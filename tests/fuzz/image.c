@@ -113,16 +113,42 @@ static void make_rest(struct store *s)
     must(store_commit(s));
 }
 
+// A commit that says where the log is; what follows goes there.
+static void make_log(struct store *s)
+{
+    make_owner(s, "link");
+    must(store_sync(s));
+}
+
+static void make_entries(struct store *s, struct image *m)
+{
+    static const u8 data[9000] = {1, 2, 3};
+    struct dirent entry;
+    struct stream *stream;
+    size_t done;
+    must(dirent_find(s, OBJECT_ROOT, STR("small"), &entry));
+    must(stream_open(s, entry.id, (struct str){NULL, 0}, &stream));
+    must(stream_write(stream, 5, data, sizeof data, &done));
+    must(store_sync(s));
+    make_owner(s, "foreign");
+    must(stream_write(stream, 4096, data, 10, &done));
+    must(store_sync(s));
+    stream_close(stream);
+    FUZZ_ASSERT(s->log.head >= 2);
+    m->pages[m->page_count++] = m->pages[2];
+    m->pages[2] = s->log.unit * s->unit; // behind the superblocks
+}
+
 static void note_page(void *context, u64 address, u32 kind, u32 level, u32 copy)
 {
     struct image *m = context;
     (void)kind;
     (void)level;
-    if (copy == 0 && m->page_count < ARRAY_LEN(m->pages))
+    if (copy == 0 && m->page_count + 1 < ARRAY_LEN(m->pages))
         m->pages[m->page_count++] = address;
 }
 
-static void make(struct image *m, u32 cluster, u32 copies)
+static void make(struct image *m, u32 cluster, u32 copies, bool log)
 {
     struct store *s;
     struct blk *b;
@@ -138,25 +164,29 @@ static void make(struct image *m, u32 cluster, u32 copies)
     must(blk_open(m->spec, 0, &b));
     must(store_open(b, 0, MIB, &s));
     make_rest(s);
+    if (log)
+        make_log(s);
     struct check_totals totals;
     m->pages[m->page_count++] = 0;
     m->pages[m->page_count++] = SUPER_SPACING;
     must(store_check(s, &(struct check_options){.page = note_page, .context = m}, &totals));
+    if (log)
+        make_entries(s, m);
     store_abandon(s);
     blk_close(b);
     m->clean = malloc(m->size);
     FUZZ_ASSERT(m->clean && pread(m->fd, m->clean, m->size, 0) == (ssize_t)m->size);
 }
 
-struct image *image_get(u32 which)
+static struct image *image_get(u32 which, bool log)
 {
-    static struct image images[IMAGES];
+    static struct image images[2][IMAGES];
     static const struct {
         u32 cluster, copies;
     } kinds[IMAGES] = {{4096, 1}, {4096, 2}, {65536, 1}};
-    struct image *m = &images[which % IMAGES];
+    struct image *m = &images[log][which % IMAGES];
     if (!m->clean)
-        make(m, kinds[which % IMAGES].cluster, kinds[which % IMAGES].copies);
+        make(m, kinds[which % IMAGES].cluster, kinds[which % IMAGES].copies, log);
     return m;
 }
 
@@ -215,7 +245,25 @@ static void seal_space(struct walk *w, struct raw_super *super)
         second_copy(w, page, addr + from_le64(super->mirror_gap));
 }
 
-void image_seal(struct image *m)
+static void seal_log(const struct walk *w, const struct raw_super *super)
+{
+    u64 at = from_le64(super->log_unit) * from_le32(super->unit_size), blocks = from_le32(super->log_blocks);
+    if (from_le64(super->log_unit) == 0 || at > w->m->size || blocks > (w->m->size - at) / LOG_BLOCK)
+        return;
+    for (u64 end = at + blocks * LOG_BLOCK; at < end;) {
+        struct raw_log *head = (struct raw_log *)(w->bytes + at);
+        u32 length = from_le32(head->length);
+        if (length < sizeof *head || length > end - at)
+            return;
+        head->super_sum = super->sum;
+        head->sum = to_le64(0);
+        head->sum = to_le64(sum_crc64(head, length));
+        at += align_up(length, LOG_BLOCK);
+    }
+}
+
+// The checksums of everything that the newest superblock leads to, and of the superblocks.
+static void seal(struct image *m)
 {
     struct walk w = {m, mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0), WALK_PAGES};
     FUZZ_ASSERT(w.bytes != MAP_FAILED);
@@ -229,5 +277,24 @@ void image_seal(struct image *m)
         if (slots[i]->copies == 2 && gap < m->size / 2)
             memmove(w.bytes + gap + i * SUPER_SPACING, slots[i], SUPER_SIZE);
     }
+    seal_log(&w, slots[newest]);
     munmap(w.bytes, m->size);
+}
+
+struct image *image_read(struct input *in, u8 *mode)
+{
+    u8 which = input_u8(in);
+    *mode = input_u8(in);
+    struct image *m = image_get(which, *mode & MODE_LOG);
+    while (in->left > 0) {
+        u64 page = m->pages[input_u8(in) % m->page_count];
+        u16 offset = input_u16(in) % PAGE_SIZE;
+        size_t want = input_u8(in), len;
+        u8 *bytes = input_copy(in, MIN(want, (size_t)PAGE_SIZE - offset), &len);
+        FUZZ_ASSERT(pwrite(m->fd, bytes, len, (off_t)(page + offset)) == (ssize_t)len);
+        free(bytes);
+    }
+    if (!(*mode & MODE_RAW))
+        seal(m);
+    return m;
 }

@@ -16,9 +16,12 @@ struct image {
 };
 
 enum { IMAGES = 3 }; // 4 KiB clusters with one copy, with two; 64 KiB clusters
-struct image *image_get(u32 which);
+// raw: the sums are left wrong; log: a volume that was not closed.
+enum { MODE_RAW = 1, MODE_READONLY = 2, MODE_LOG = 4 };
+// Input: which volume, mode, then patches: which page (superblocks first, then the log if there is one),
+// offset in it, length, bytes. They are put into a good volume and the checksums made right again, so that
+// what is inside is hostile and not only rotten.
+struct image *image_read(struct input *in, u8 *mode);
 void image_restore(struct image *m);
-// Recompute the checksums of everything that the newest superblock leads to, and of the superblocks.
-void image_seal(struct image *m);
 
 #endif

@@ -9,9 +9,6 @@
 
 #include "engine/store.h"
 
-enum { MODE_RAW = 1 }; // as in fuzz_image.c
-
-// As fuzz_image.c does it.
 static struct image *image_of(const char *path)
 {
     static u8 bytes[1 << 16];
@@ -19,19 +16,8 @@ static struct image *image_of(const char *path)
     FUZZ_ASSERT(f != NULL);
     struct input in = {bytes, fread(bytes, 1, sizeof bytes, f)};
     fclose(f);
-    struct image *m = image_get(input_u8(&in));
-    u8 mode = input_u8(&in);
-    while (in.left > 0) {
-        u64 page = m->pages[input_u8(&in) % m->page_count];
-        u16 offset = input_u16(&in) % PAGE_SIZE;
-        size_t want = input_u8(&in), length;
-        u8 *patch = input_copy(&in, MIN(want, (size_t)PAGE_SIZE - offset), &length);
-        FUZZ_ASSERT(pwrite(m->fd, patch, length, (off_t)(page + offset)) == (ssize_t)length);
-        free(patch);
-    }
-    if (!(mode & MODE_RAW))
-        image_seal(m);
-    return m;
+    u8 mode;
+    return image_read(&in, &mode);
 }
 
 int main(int argc, char **argv)
