@@ -588,6 +588,9 @@ void store_let_commits(struct store *s)
 bool store_dirty(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
+    // Opened for reading: what there is was played from the log.
+    if (atomic_load(&s->readonly) && atomic_load(&s->failed) == STATUS_SUCCESS)
+        return false;
     return (has_changes(s) && !log_is_safe(s, s->log.noted)) || atomic_load(&s->unflushed);
 }
 

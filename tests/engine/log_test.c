@@ -371,6 +371,7 @@ static void who_may_not_write_sees_it_too(void **state)
     assert_int_equal(read_byte(0), 'c');
     assert_int_equal(read_byte(1), 'b');
     assert_true(exists("g"));
+    assert_false(store_dirty(v.store)); // nothing of it can be lost
     assert_ok(store_check(v.store, &options, &totals));
     assert_ok(store_scrub(v.store, &(struct scrub_position){0}, &(struct scrub_options){0}));
     stream_close(file);
