@@ -17,7 +17,7 @@ void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length)
         s->event_fn(s->event_context, &event);
         return;
     }
-    SCOPE_LOCK(&s->mutex);
+    SCOPE_LOCK(&s->early_mutex);
     if (s->early_count < ARRAY_LEN(s->early))
         s->early[s->early_count++] = event;
 }
@@ -27,11 +27,11 @@ void store_listen(struct store *s, store_event_fn *fn, void *context)
     struct store_event early[ARRAY_LEN(s->early)];
     s->event_fn = fn;
     s->event_context = context;
-    pthread_mutex_lock(&s->mutex);
+    pthread_mutex_lock(&s->early_mutex);
     u32 count = s->early_count;
     memcpy(early, s->early, count * sizeof early[0]);
     s->early_count = 0;
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_unlock(&s->early_mutex);
     for (u32 i = 0; fn && i < count; i++)
         fn(context, &early[i]);
 }
@@ -88,6 +88,7 @@ static void store_free(struct store *s)
     pthread_mutex_destroy(&s->tree.mutex);
     hold_destroy(&s->tree.root_latch);
     pthread_mutex_destroy(&s->mutex);
+    pthread_mutex_destroy(&s->early_mutex);
     pthread_mutex_destroy(&s->ref_mutex);
     pthread_cond_destroy(&s->changed);
     free(s->table);
@@ -127,6 +128,7 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
     pthread_mutex_init(&s->tree.mutex, NULL);
     hold_init(&s->tree.root_latch);
     pthread_mutex_init(&s->mutex, NULL);
+    pthread_mutex_init(&s->early_mutex, NULL);
     pthread_mutex_init(&s->ref_mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
     space_geometry(s);

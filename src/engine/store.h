@@ -376,7 +376,8 @@ struct store {
     _Atomic bool unfinished;   // work in the orphan list was left there, for damage
     store_event_fn *event_fn;
     void *event_context;
-    struct store_event early[16]; // before anybody listened; under mutex
+    pthread_mutex_t early_mutex;  // a leaf: events come with any lock held
+    struct store_event early[16]; // before anybody listened; under early_mutex
     u32 early_count;
     _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
 };
