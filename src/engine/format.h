@@ -119,10 +119,11 @@ struct raw_log_item {
 _Static_assert(sizeof(struct raw_log_item) == 8, "raw_log_item");
 enum log_item {
     LOG_PUT = 1,    // the record is this now
-    LOG_DELETE = 2, // there is no such record any more; no value
-    LOG_TAKE = 3,   // units that are in use now
-    LOG_GIVE = 4,   // units that were taken since the commit and are free again
-    LOG_HOLD = 5,   // units that are free with the next commit
+    LOG_PATCH = 2,  // a part of the record is this now; the value begins with its offset (le16)
+    LOG_DELETE = 3, // there is no such record any more; no value
+    LOG_TAKE = 4,   // units that are in use now
+    LOG_GIVE = 5,   // units that were taken since the commit and are free again
+    LOG_HOLD = 6,   // units that are free with the next commit
 };
 
 enum page_kind { PAGE_TREE = 1, PAGE_SPACE = 2 };

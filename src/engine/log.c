@@ -19,40 +19,51 @@ enum {
     PAGES_MOST = 256,      // dirty pages: about as many a replay will have, in a cache of LOG_CACHE
     HEAD = sizeof(struct raw_log),
     ITEM = sizeof(struct raw_log_item),
+    PATCH_HEAD = 2, // bytes of the offset
 };
 
 // --- notes of transactions -----------------------------------------------------------------------
 
-static void item_put(u8 *p, enum log_item kind, struct slice key, struct slice value)
+// Room for an item with its key in place; NULL: it is not to be noted, or cannot be.
+static u8 *item_add(struct txn *t, enum log_item kind, struct slice key, u32 value_len)
 {
+    u32 used = t->note_used, size = ITEM + key.len + value_len, room = MAX(4096u, t->note_room);
+    if (!t->noting)
+        return NULL;
+    while (room < used + size)
+        room *= 2;
+    u8 *notes = t->notes;
+    if (room != t->note_room)
+        notes = used + size <= TXN_MOST ? realloc(t->notes, room) : NULL;
+    if (!notes) {
+        t->noting = false;
+        t->note_lost = true;
+        return NULL;
+    }
+    t->notes = notes;
+    t->note_room = room;
+    t->note_used += size;
     struct raw_log_item item = {
-        .kind = kind, .key_length = to_le16((u16)key.len), .value_length = to_le16((u16)value.len)};
-    memcpy(p, &item, ITEM);
-    memcpy(p + ITEM, key.p, key.len);
-    if (value.len > 0)
-        memcpy(p + ITEM + key.len, value.p, value.len);
+        .kind = kind, .key_length = to_le16((u16)key.len), .value_length = to_le16((u16)value_len)};
+    memcpy(notes + used, &item, ITEM);
+    memcpy(notes + used + ITEM, key.p, key.len);
+    return notes + used + ITEM + key.len;
 }
 
 void log_note(struct txn *t, enum log_item kind, struct slice key, struct slice value)
 {
-    u32 size = ITEM + key.len + value.len;
-    if (!t->noting)
+    u8 *p = item_add(t, kind, key, value.len);
+    if (p && value.len > 0)
+        memcpy(p, value.p, value.len);
+}
+
+void log_note_patch(struct txn *t, struct slice key, u32 offset, struct slice bytes)
+{
+    u8 *p = item_add(t, LOG_PATCH, key, PATCH_HEAD + bytes.len);
+    if (!p)
         return;
-    if (t->note_used + size > t->note_room) {
-        u32 room = MAX(4096u, 2 * t->note_room);
-        u8 *bigger = t->note_used + size <= TXN_MOST ? realloc(t->notes, room) : NULL;
-        if (!bigger) {
-            t->noting = false;
-            t->note_lost = true;
-            return;
-        }
-        t->notes = bigger;
-        t->note_room = room;
-        log_note(t, kind, key, value);
-        return;
-    }
-    item_put(t->notes + t->note_used, kind, key, value);
-    t->note_used += size;
+    put_le16(p, (u16)offset);
+    memcpy(p + PATCH_HEAD, bytes.p, bytes.len);
 }
 
 static void note_piece(struct txn *t, enum log_item kind, const struct txn_piece *piece)
@@ -323,8 +334,11 @@ static bool item_next(const struct replay *r, u32 block, u32 *at, struct item *i
     *at += ITEM + item->key.len + item->value.len;
     if (item->kind >= LOG_TAKE)
         return item->kind <= LOG_HOLD && item->key.len == 8 && item->value.len == 8;
+    if (item->key.len < 9 || item->key.len > KEY_MAX || item->value.len > VALUE_MAX)
+        return false;
+    if (item->kind == LOG_PATCH)
+        return item->value.len > PATCH_HEAD && item->key.p[8] != KIND_EXTENT;
     return (item->kind == LOG_PUT || (item->kind == LOG_DELETE && item->value.len == 0)) &&
-           item->key.len >= 9 && item->key.len <= KEY_MAX && item->value.len <= VALUE_MAX &&
            extent_is_old(item->key, item->value, r->store->generation);
 }
 
@@ -420,15 +434,26 @@ static nt_status unit_play(struct store *s, const struct item *item)
     return STATUS_SUCCESS;
 }
 
+static nt_status record_change(struct txn *t, const struct item *item)
+{
+    struct key key = {.len = (u16)item->key.len};
+    memcpy(key.b, item->key.p, item->key.len);
+    if (item->kind == LOG_PUT)
+        return tree_put(t, &key, item->value.p, item->value.len);
+    if (item->kind == LOG_DELETE)
+        return tree_delete(t, &key);
+    return tree_patch(t, &key, get_le16(item->value.p), item->value.p + PATCH_HEAD,
+                      item->value.len - PATCH_HEAD);
+}
+
+// A record that is not there cannot be deleted or patched: only hostile entries ask for it.
 static nt_status record_play(struct store *s, const struct item *item)
 {
     struct txn *t;
-    struct key key = {.len = (u16)item->key.len};
-    memcpy(key.b, item->key.p, item->key.len);
     TRY(txn_begin(s, TXN_FREEING, &t));
-    nt_status status =
-        item->kind == LOG_PUT ? tree_put(t, &key, item->value.p, item->value.len) : tree_delete(t, &key);
-    return txn_end(t, status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status);
+    nt_status status = record_change(t, item);
+    bool none = status == STATUS_NO_SUCH_FILE || status == STATUS_FILE_INVALID;
+    return txn_end(t, none ? STATUS_SUCCESS : status);
 }
 
 static nt_status items_play(const struct replay *r, bool units)

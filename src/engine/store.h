@@ -284,7 +284,11 @@ struct txn {
     u8 *notes;
     u32 note_used, note_room;
 };
-nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed);
+// How a record was before a change. Two transactions may patch different parts of one record at a time (an
+// inode's own state and its stream's are under locks of their own), so what a patch did is undone, and noted
+// for the log, as a patch.
+enum undo { UNDO_ABSENT, UNDO_WHOLE, UNDO_PATCH };
+nt_status txn_log(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old);
 // Data units: taken now and given back if the transaction fails; freed when it succeeds.
 nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters);
 nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now);
@@ -314,6 +318,7 @@ struct log {
 };
 // A record's new state, while a transaction changes it.
 void log_note(struct txn *t, enum log_item kind, struct slice key, struct slice value);
+void log_note_patch(struct txn *t, struct slice key, u32 offset, struct slice bytes);
 // The transaction has succeeded. True: units that it gives back may be needed by entries on the medium.
 bool log_add(struct txn *t);
 void log_begin_generation(struct store *s); // the gate is closed, store.mutex held

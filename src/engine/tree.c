@@ -504,7 +504,7 @@ static nt_status put_locked(struct txn *t, struct path *path, const struct key *
     u32 i = node_search(path->page[0]->data, key_slice(key), &found);
     struct slice old = found ? node_value(path->page[0]->data, i) : (struct slice){NULL, 0};
     if (!t->undoing)
-        TRY(txn_log(t, key, old.p, old.len, found));
+        TRY(txn_log(t, key, found ? UNDO_WHOLE : UNDO_ABSENT, 0, old));
     TRY(path_make_writable(s, path));
     bool in_place = found && old.len == value.len;
     if (!in_place)
@@ -545,15 +545,16 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
     struct slice old = found ? node_value(path.page[0]->data, i) : (struct slice){NULL, 0};
     if (!found || offset + len > old.len)
         status = STATUS_FILE_INVALID;
-    if (status == STATUS_SUCCESS)
-        status = txn_log(t, key, old.p, old.len, true);
+    if (status == STATUS_SUCCESS && !t->undoing)
+        status = txn_log(t, key, UNDO_PATCH, offset, (struct slice){old.p + offset, len});
     if (status == STATUS_SUCCESS)
         status = path_make_writable(t->store, &path);
     if (status == STATUS_SUCCESS) {
         struct page *leaf = path.page[0];
         SCOPE_WRITE(&leaf->latch);
         memcpy(leaf->data + (node_value(leaf->data, i).p - leaf->data) + offset, bytes, len);
-        log_note(t, LOG_PUT, key_slice(key), node_value(leaf->data, i));
+        if (!t->undoing)
+            log_note_patch(t, key_slice(key), offset, (struct slice){bytes, len});
     }
     path_unlock(t->store, &path);
     return status;
@@ -664,7 +665,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
         status = STATUS_NO_SUCH_FILE;
     struct slice old = found ? node_value(path.page[0]->data, i) : (struct slice){NULL, 0};
     if (status == STATUS_SUCCESS && !t->undoing)
-        status = txn_log(t, key, old.p, old.len, true);
+        status = txn_log(t, key, UNDO_WHOLE, 0, old);
     if (status == STATUS_SUCCESS)
         status = path_make_writable(s, &path);
     if (status == STATUS_SUCCESS) {

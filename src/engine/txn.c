@@ -4,7 +4,7 @@
 // running store rarely allocates.
 #include "engine/store.h"
 
-enum { UNDO_FIRST = 16384, PIECES_FIRST = 64, UNDO_HEAD = 9 };
+enum { UNDO_FIRST = 16384, PIECES_FIRST = 64, UNDO_HEAD = 11 };
 
 static bool grow(void **array, size_t item, size_t needed, size_t *room, size_t first)
 {
@@ -99,21 +99,22 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
     return STATUS_SUCCESS;
 }
 
-nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed)
+nt_status txn_log(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old)
 {
-    // key length, value length, existed, key, value, and the length of all that for the way back.
-    size_t size = UNDO_HEAD + key->len + len;
+    // Key, value; then the length of each, how, the offset, and the length of all that for the way back.
+    size_t size = UNDO_HEAD + key->len + old.len;
     if (!grow((void **)&t->undo, 1, t->undo_used + size, &t->undo_room, UNDO_FIRST))
         return STATUS_INSUFFICIENT_RESOURCES;
     u8 *p = t->undo + t->undo_used;
     memcpy(p, key->b, key->len);
-    if (len > 0)
-        memcpy(p + key->len, old, len);
-    p += key->len + len;
+    if (old.len > 0)
+        memcpy(p + key->len, old.p, old.len);
+    p += key->len + old.len;
     put_le16(p, key->len);
-    put_le16(p + 2, (u16)len);
-    p[4] = existed;
-    put_le32(p + 5, (u32)size);
+    put_le16(p + 2, (u16)old.len);
+    p[4] = (u8)how;
+    put_le16(p + 5, (u16)offset);
+    put_le32(p + 7, (u32)size);
     t->undo_used += size;
     return STATUS_SUCCESS;
 }
@@ -121,17 +122,20 @@ nt_status txn_log(struct txn *t, const struct key *key, const u8 *old, u32 len, 
 // A logged change may have failed before it was made, for want of a page that still cannot be read: then the
 // record is as it was, and the pages on the way to it are not asked for again. What was changed is dirty, so
 // in memory.
-static nt_status undo_one(struct txn *t, const struct key *key, const u8 *old, u32 len, bool existed)
+static nt_status undo_one(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old)
 {
     struct record now;
     nt_status status = tree_find(t->store, key, TREE_EQUAL, &now);
     if (status == STATUS_NO_SUCH_FILE)
-        return existed ? tree_put(t, key, old, len) : STATUS_SUCCESS;
+        return how == UNDO_WHOLE ? tree_put(t, key, old.p, old.len) : STATUS_SUCCESS;
     TRY(status);
-    if (!existed)
+    if (how == UNDO_ABSENT)
         return tree_delete(t, key);
-    bool same = now.len == len && (len == 0 || memcmp(now.value, old, len) == 0);
-    return same ? STATUS_SUCCESS : tree_put(t, key, old, len);
+    bool same = (how == UNDO_PATCH || now.len == old.len) && offset + old.len <= now.len &&
+                (old.len == 0 || memcmp(now.value + offset, old.p, old.len) == 0);
+    if (same)
+        return STATUS_SUCCESS;
+    return how == UNDO_PATCH ? tree_patch(t, key, offset, old.p, old.len) : tree_put(t, key, old.p, old.len);
 }
 
 static nt_status undo(struct txn *t)
@@ -140,12 +144,12 @@ static nt_status undo(struct txn *t)
     t->undoing = true;
     while (t->undo_used > 0) {
         const u8 *tail = t->undo + t->undo_used - UNDO_HEAD;
-        u32 key_len = get_le16(tail), len = get_le16(tail + 2);
-        const u8 *entry = t->undo + t->undo_used - get_le32(tail + 5);
+        u32 key_len = get_le16(tail), len = get_le16(tail + 2), size = get_le32(tail + 7);
+        const u8 *entry = t->undo + t->undo_used - size;
         memcpy(key.b, entry, key_len);
         key.len = (u16)key_len;
-        TRY(undo_one(t, &key, entry + key_len, len, tail[4]));
-        t->undo_used -= get_le32(tail + 5);
+        TRY(undo_one(t, &key, (enum undo)tail[4], get_le16(tail + 5), (struct slice){entry + key_len, len}));
+        t->undo_used -= size;
     }
     return STATUS_SUCCESS;
 }

@@ -182,6 +182,35 @@ static void deletes_clones_and_attributes_come_back(void **state)
     end();
 }
 
+// An inode's record holds its own state and its stream's, which are changed side by side: whoever ends last
+// must not bring back, nor take back, what the other did.
+static void two_may_change_an_inode_at_once(void **state)
+{
+    (void)state;
+    begin();
+    for (u32 n = 0; n < 2; n++) {
+        struct inode inode;
+        struct txn *t;
+        nt_status end_with = n == 0 ? STATUS_SUCCESS : STATUS_CANCELLED;
+        assert_ok(inode_get(v.store, file_id, &inode));
+        inode.changed = 70 + n;
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(inode_put(t, &inode));
+        write_byte(5 + n, 'b'); // begins and ends in between
+        assert_status(txn_end(t, end_with), end_with);
+        for (u32 opened = 0; opened < 2; opened++) {
+            assert_ok(inode_get(v.store, file_id, &inode));
+            assert_int_equal(inode.changed, 70);
+            assert_int_equal(inode.size, (6 + n) * CLUSTER);
+            assert_ok(store_sync(v.store));
+            die();
+            reopen(0);
+        }
+        assert_int_equal(read_byte(5 + n), 'b');
+    }
+    end();
+}
+
 // Too much for an entry, a full log, and what only a superblock says.
 static void the_rest_is_a_commit(void **state)
 {
@@ -688,9 +717,9 @@ static void entries_that_make_no_sense_are_none(void **state)
         assert_ok(try_entry(entry_length));
     }
     static const u16 lengths[][3] = {
-        {LOG_PUT, 8, 0},    {LOG_PUT, KEY_MAX + 1, 0}, {LOG_PUT, 9, VALUE_MAX + 1},
-        {LOG_DELETE, 9, 1}, {LOG_TAKE, 7, 8},          {LOG_TAKE, 8, 9},
-        {LOG_DELETE, 0, 0}, {LOG_GIVE, 0, 0},          {LOG_HOLD, 8, 0}};
+        {LOG_PATCH, 17, 3},          {LOG_PATCH, 9, 2},  {LOG_PUT, 8, 0},  {LOG_PUT, KEY_MAX + 1, 0},
+        {LOG_PUT, 9, VALUE_MAX + 1}, {LOG_DELETE, 9, 1}, {LOG_TAKE, 7, 8}, {LOG_TAKE, 8, 9},
+        {LOG_DELETE, 0, 0},          {LOG_GIVE, 0, 0},   {LOG_HOLD, 8, 0}};
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         entry_begin();
         item((u8)lengths[i][0], key, lengths[i][1], value, lengths[i][2]);
@@ -816,6 +845,7 @@ int main(void)
         cmocka_unit_test(a_flush_of_nothing_writes_nothing),
         cmocka_unit_test(what_was_not_flushed_is_lost),
         cmocka_unit_test(deletes_clones_and_attributes_come_back),
+        cmocka_unit_test(two_may_change_an_inode_at_once),
         cmocka_unit_test(the_rest_is_a_commit),
         cmocka_unit_test(data_without_sums_come_first),
         cmocka_unit_test(a_closed_volume_has_no_log),
