@@ -3,10 +3,10 @@
 // changed since the last one, and the units that they took and gave back, go to the log area as one entry,
 // with one flush. Opening a volume that was not closed plays the entries back on the commit that they follow.
 //
-// An entry holds only whole transactions, in the order in which they ended; whoever changes one object ends
-// its transaction before the next one may change it, so this order is the one of the changes. The log is
-// written by whoever has store.committing. An entry's data are under the same flush as the entry: what it
-// mapped is compared with its sums before it is believed.
+// An entry holds only whole transactions, in the order in which they ended; whoever changes a record, or a
+// part of it that has a lock of its own, ends its transaction before the next one may, so this order is as
+// good as the one of the changes. The log is written by whoever has store.committing. An entry's data are
+// under the same flush as the entry: what it mapped is compared with its sums before it is believed.
 #include "engine/store.h"
 
 enum {
