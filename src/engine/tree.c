@@ -509,8 +509,7 @@ static nt_status put_locked(struct txn *t, struct path *path, const struct key *
     bool in_place = found && old.len == value.len;
     if (!in_place)
         TRY(make_room(s, path, 0, key_slice(key), value.len));
-    if (!t->undoing)
-        log_note(t, LOG_PUT, key_slice(key), value);
+    log_note(t, LOG_PUT, key_slice(key), value);
     struct page *leaf = path->page[0];
     i = node_search(leaf->data, key_slice(key), &found);
     SCOPE_WRITE(&leaf->latch);
@@ -553,8 +552,7 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
         struct page *leaf = path.page[0];
         SCOPE_WRITE(&leaf->latch);
         memcpy(leaf->data + (node_value(leaf->data, i).p - leaf->data) + offset, bytes, len);
-        if (!t->undoing)
-            log_note_patch(t, key_slice(key), offset, (struct slice){bytes, len});
+        log_note_patch(t, key_slice(key), offset, (struct slice){bytes, len});
     }
     path_unlock(t->store, &path);
     return status;
@@ -672,8 +670,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
         pthread_rwlock_wrlock(&path.page[0]->latch);
         node_remove(path.page[0]->data, i);
         pthread_rwlock_unlock(&path.page[0]->latch);
-        if (!t->undoing)
-            log_note(t, LOG_DELETE, key_slice(key), (struct slice){NULL, 0});
+        log_note(t, LOG_DELETE, key_slice(key), (struct slice){NULL, 0});
         rebalance(s, &path);
     }
     path_unlock(s, &path);

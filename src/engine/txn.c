@@ -142,6 +142,7 @@ static nt_status undo(struct txn *t)
 {
     struct key key;
     t->undoing = true;
+    t->noting = false;
     while (t->undo_used > 0) {
         const u8 *tail = t->undo + t->undo_used - UNDO_HEAD;
         u32 key_len = get_le16(tail), len = get_le16(tail + 2), size = get_le32(tail + 7);
