@@ -2,7 +2,13 @@
 // The whole-volume check: every copy of every page, every record against the records it names, every unit
 // against the free-space map, and all file data against its sums. Memory is bounded: uses of units are
 // counted in windows, one walk of the tree for each; only the first walk looks at anything else.
+#include "engine/extent.h"
+#include "engine/orphan.h"
+#include "engine/reparse.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/super.h"
+#include "engine/xattr.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mapping of a stream: extents with their sums as records of the tree, and reference counts of units that
 // several extents share. A unit without a count is used once; only extents marked EXTENT_SHARED look for one.
+#include "engine/extent.h"
+#include "engine/orphan.h"
 #include "engine/store.h"
+#include "engine/stream_record.h"
+#include "engine/txn.h"
 
 u32 extent_sum_size(const struct store *s)
 {

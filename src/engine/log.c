@@ -7,7 +7,11 @@
 // part of it that has a lock of its own, ends its transaction before the next one may, so this order is as
 // good as the one of the changes. The log is written by whoever has store.committing. An entry's data are
 // under the same flush as the entry: what it mapped is compared with its sums before it is believed.
+#include "engine/log.h"
+#include "engine/extent.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/txn.h"
 
 enum {
     BLOCK = LOG_BLOCK,

@@ -2,6 +2,7 @@
 // Records inside one tree page: sorted offsets behind the head, records filled in from the end of the page.
 // Everything but node_check trusts the page; node_check trusts nothing and runs once, when a page comes from
 // the medium.
+#include "engine/node.h"
 #include "engine/store.h"
 
 enum { SLOT = 2, RECORD = sizeof(struct raw_record), HEAD = sizeof(struct raw_page) };

@@ -2,6 +2,7 @@
 // The page cache: a fixed number of frames, found by address and birth, evicted by a clock. Pages are checked
 // when they are read (checksum from the parent, own name, structure) and written only by a commit. Lock
 // order: mutex, then a stripe.
+#include "engine/page.h"
 #include "engine/store.h"
 
 #include <sys/mman.h>

@@ -3,7 +3,10 @@
 // while they read, and repairs what has a good copy. What a step looks at may be changed under it: damage
 // counts only when the pointer to it is still the same afterwards, and a copy is written only with the tree's
 // (or the map's) writers kept out, so never to a place that has another owner by now.
+#include "engine/extent.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/super.h"
 
 #include <stdio.h>
 

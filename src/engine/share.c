@@ -2,7 +2,11 @@
 // Streams that share clusters: clones, and the two mappings of a stream whose sums are being made or dropped.
 // Sharing means a reference count for the units and EXTENT_SHARED in every extent that uses them, set in the
 // same transaction.
+#include "engine/extent.h"
+#include "engine/orphan.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/txn.h"
 
 // --- sums for a stream that has data -------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 // slot that the last commit does not use, so changing the map never needs space itself, and a commit can
 // never run out half way. Units freed in a generation are held back until its commit is durable. Everything
 // here happens under space.mutex.
+#include "engine/space.h"
 #include "engine/store.h"
 
 enum {

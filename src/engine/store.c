@@ -4,6 +4,9 @@
 // generation is being changed meanwhile, on copies. What a commit wrote is used again only after the next one
 // is durable.
 #include "engine/store.h"
+#include "engine/orphan.h"
+#include "engine/super.h"
+#include "engine/txn.h"
 
 #include <stdio.h>
 #include <sys/random.h>

@@ -3,7 +3,12 @@
 // mapping and sums in one transaction; reads check whole aligned 16 KiB units. Streams without: written in
 // place, never checked. Writers of one stream take turns (writer); readers share lock, which a writer takes
 // exclusively only to change the mapping.
+#include "engine/stream.h"
+#include "engine/extent.h"
+#include "engine/orphan.h"
 #include "engine/store.h"
+#include "engine/stream_record.h"
+#include "engine/txn.h"
 
 enum { CLUSTER_MAX = 65536, WRITE_CHUNK = 1 << 20 };
 

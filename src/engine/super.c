@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Superblocks: two slots that commits use in turn, each in as many copies as the volume has of its metadata.
 // The newest valid one is the volume's state. The slots of the second copy lie mirror_gap further.
+#include "engine/super.h"
 #include "engine/store.h"
 
 enum { GAP_STEP = SUPER_SPACING };

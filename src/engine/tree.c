@@ -3,7 +3,9 @@
 // through pages of the running generation, which alone may change; they never wait for a commit. Writers take
 // tree.mutex, make the path they touch writable from the root down (a page of an earlier generation is copied
 // to a new place) and latch a page exclusively only while its bytes change, parents before children.
+#include "engine/tree.h"
 #include "engine/store.h"
+#include "engine/txn.h"
 
 void key_begin(struct key *k, u64 object, enum record_kind kind)
 {
@@ -706,4 +708,14 @@ void tree_seal(struct store *s)
     page_put(root);
     SCOPE_HOLD_WRITE(&s->tree.root_latch);
     s->tree.root.sum = sum;
+}
+
+nt_status tree_next(struct store *s, const struct key *key, u64 object, enum record_kind kind,
+                    struct record *record)
+{
+    nt_status status = tree_find(s, key, TREE_ABOVE, record);
+    if (status == STATUS_NO_SUCH_FILE ||
+        (status == STATUS_SUCCESS && !key_belongs(&record->key, object, kind)))
+        return STATUS_NO_MORE_FILES;
+    return status;
 }

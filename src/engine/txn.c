@@ -2,6 +2,7 @@
 // Transactions: the gate that a commit closes, the undo log that makes each one all or nothing in memory, and
 // the space that it took or gives back. Transaction objects are kept in a pool with their logs, so that a
 // running store rarely allocates.
+#include "engine/txn.h"
 #include "engine/store.h"
 
 enum { UNDO_FIRST = 16384, PIECES_FIRST = 64, UNDO_HEAD = 11 };

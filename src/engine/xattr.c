@@ -2,7 +2,9 @@
 // Extended attributes. A value lies in pieces of VALUE_MAX bytes that follow each other in the tree; the
 // first begins with the length of the whole, so that a missing piece is seen and never a part given for the
 // whole.
+#include "engine/xattr.h"
 #include "engine/store.h"
+#include "engine/txn.h"
 
 enum { HEAD = sizeof(struct raw_xattr) };
 

@@ -4,7 +4,12 @@
 #include "tests/test.h"
 
 #include "block/blk_sim.h"
+#include "engine/extent.h"
+#include "engine/orphan.h"
+#include "engine/reparse.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/stream_record.h"
 #include "tests/engine/volume.h"
 
 enum { FINDINGS = 64 };

@@ -3,7 +3,9 @@
 // here belong to no file; what a test maps it unmaps again, so that the last check is clean.
 #include "tests/test.h"
 
+#include "engine/extent.h"
 #include "engine/store.h"
+#include "engine/txn.h"
 #include "tests/engine/volume.h"
 
 enum { DATA = 5000, CLUSTERS = 300 };

@@ -3,6 +3,9 @@
 // hostile entries. That whole histories survive cuts of the power is tests/crash's.
 #include "block/blk_sim.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/stream_record.h"
+#include "engine/super.h"
 #include "tests/engine/volume.h"
 
 enum { CLUSTER = 4096, BLOCK = LOG_BLOCK };

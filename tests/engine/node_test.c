@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "engine/store.h"
+#include "engine/stream.h"
 #include "tests/engine/volume.h"
 
 enum { GUARD = 16384 };

@@ -3,8 +3,10 @@
 // and clusters that could not be cut off never come back as somebody's data, nor take new data with them.
 #include "tests/test.h"
 
+#include "engine/extent.h"
 #include "engine/store.h"
-#include "tests/engine/volume.h"
+#include "engine/super.h"
+#include "tests/engine/objects.h"
 
 enum { EXTENTS = 1000, CLUSTER = 4096, MIDDLE = EXTENTS };
 
@@ -293,12 +295,148 @@ static void a_file_that_gets_a_name(void **state)
     }
 }
 
+static void orphans_are_reaped_by_the_next_open(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct stream *m;
+    struct inode inode;
+    static u8 data[1 << 20], reparse[16384] = {1};
+    size_t done;
+    volume_make(&v, 32 * MIB, 4096, 2, 0);
+    assert_ok(store_commit(v.store));
+    u64 free = v.store->space.root.free;
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, stream_create(t, id, STR("named"), CHECKSUM_TYPE_CRC32)));
+    for (int named = 0; named < 2; named++) {
+        assert_ok(stream_open(v.store, id, named ? STR("named") : (struct str){NULL, 0}, &m));
+        // In pieces that do not lie together: many extents, many transactions.
+        for (u64 at = 0; at < sizeof data; at += 8192)
+            assert_ok(stream_write(m, at, data, 4096, &done));
+        stream_close(m);
+    }
+    assert_ok(reparse_replace(&v, id, reparse, sizeof reparse));
+    assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, STR("f")));
+    assert_ok(txn_end(t, object_orphan(t, id)));
+    assert_ok(inode_get(v.store, id, &inode)); // still there, for whoever has it open
+    assert_ok(store_commit(v.store));
+    // The crash. A read-only open leaves it as it is.
+    assert_false(store_abandon(v.store));
+    assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+    assert_ok(inode_get(v.store, id, &inode));
+    assert_ok(store_close(v.store));
+    assert_ok(store_open(v.blk, 0, 0, &v.store));
+    assert_status(inode_get(v.store, id, &inode), STATUS_FILE_INVALID);
+    volume_check(&v);
+    struct record record;
+    struct key key;
+    key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
+    nt_status status = tree_find(v.store, &key, TREE_ABOVE, &record);
+    assert_true(status == STATUS_NO_SUCH_FILE || !key_belongs(&record.key, OBJECT_ORPHANS, KIND_ORPHAN));
+    assert_ok(store_commit(v.store));
+    assert_int_equal(v.store->space.root.free, free);
+    volume_free(&v);
+}
+
+// Cut short after any number of writes, reaping goes on where it was.
+static void reaping_can_be_cut_short_anywhere(void **state)
+{
+    (void)state;
+    static u8 image[8 << 20];
+    struct volume v;
+    struct stream *m;
+    struct txn *t;
+    size_t done;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    u64 id = volume_create(&v, OBJECT_ROOT, "f", false);
+    assert_ok(stream_open(v.store, id, (struct str){NULL, 0}, &m));
+    for (u64 at = 0; at < 100; at++)
+        assert_ok(stream_write(m, at * 8192, "x", 1, &done));
+    stream_close(m);
+    assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+    assert_ok(dirent_remove(t, OBJECT_ROOT, STR("f")));
+    assert_ok(txn_end(t, object_orphan(t, id)));
+    assert_ok(store_close(v.store));
+    assert_ok(blk_pread(v.blk, image, sizeof image, 0, NULL));
+    for (int batches = 0; batches < 10; batches++) {
+        assert_ok(blk_pwrite(v.blk, image, sizeof image, 0, NULL));
+        struct raw_super super;
+        assert_ok(super_read(v.blk, &super));
+        assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+        atomic_store(&v.store->readonly, false); // open, but not reaped
+        for (int i = 0; i < batches; i++) {
+            bool all;
+            u64 freed;
+            assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+            assert_ok(txn_end(t, extent_unmap(t, id, 0, UINT64_MAX, 16, &all, &freed)));
+        }
+        assert_ok(store_commit(v.store));
+        store_abandon(v.store);
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        struct inode inode;
+        assert_status(inode_get(v.store, id, &inode), STATUS_FILE_INVALID);
+        volume_check(&v);
+        assert_ok(store_close(v.store));
+    }
+    blk_close(v.blk);
+}
+
+static void orphan_with_a_stray_piece_of_reparse_data(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct key key;
+    struct record record;
+    volume_make(&v, 8 * MIB, 4096, 2, 0);
+    key_begin(&key, ODD, KIND_REPARSE);
+    key_add_u64(&key, VALUE_MAX);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(object_orphan(t, ODD));
+    assert_ok(txn_end(t, tree_put(t, &key, "piece", 5)));
+    volume_reopen(&v);
+    assert_status(tree_find(v.store, &key, TREE_EQUAL, &record), STATUS_NO_SUCH_FILE);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static void odd_orphans_are_left_alone_and_reported(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 tail, len;
+    } odd[] = {{0, 0},   {1, 0}, {7, 0}, {9, 0}, {8, 1}, {8, 7}, {8, 9}, {8, 16}, {8, 8 + KEY_MAX + 1},
+               {8, 4096}};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        struct volume v;
+        volume_make(&v, 8 * MIB, 4096, 2, 0);
+        record_put(&v, OBJECT_ORPHANS, KIND_ORPHAN, odd[i].tail, odd[i].len);
+        assert_ok(store_close(v.store));
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        volume_create(&v, OBJECT_ROOT, "f", false);
+        struct check_totals totals;
+        struct check_options options = {0};
+        assert_status(store_check(v.store, &options, &totals), STATUS_DISK_CORRUPT_ERROR);
+        assert_int_equal(totals.findings, 1);
+        volume_free(&v);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_damaged_orphan_keeps_nobody_out), cmocka_unit_test(a_cut_that_met_damage),
-        cmocka_unit_test(a_cut_file_that_is_deleted),        cmocka_unit_test(a_deleted_file_that_is_cut),
+        cmocka_unit_test(a_damaged_orphan_keeps_nobody_out),
+        cmocka_unit_test(a_cut_that_met_damage),
+        cmocka_unit_test(a_cut_file_that_is_deleted),
+        cmocka_unit_test(a_deleted_file_that_is_cut),
         cmocka_unit_test(a_file_that_gets_a_name),
+        cmocka_unit_test(orphans_are_reaped_by_the_next_open),
+        cmocka_unit_test(reaping_can_be_cut_short_anywhere),
+        cmocka_unit_test(orphan_with_a_stray_piece_of_reparse_data),
+        cmocka_unit_test(odd_orphans_are_left_alone_and_reported),
     };
     return cmocka_run_group_tests_name("orphan", tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "block/blk_sim.h"
 #include "engine/store.h"
+#include "engine/stream.h"
 #include "tests/engine/volume.h"
 
 enum { LEN = 256 * 1024 };

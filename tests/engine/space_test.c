@@ -6,6 +6,7 @@
 
 #include "block/blk_sim.h"
 #include "engine/store.h"
+#include "engine/super.h"
 #include "tests/engine/volume.h"
 
 // --- geometry

@@ -4,6 +4,7 @@
 #include "tests/test.h"
 
 #include "engine/store.h"
+#include "engine/stream.h"
 #include "tests/engine/volume.h"
 
 static struct stream *make(struct volume *v, const char *name, bool summed)

@@ -5,6 +5,9 @@
 
 #include "block/blk_sim.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/stream_record.h"
+#include "engine/super.h"
 #include "tests/engine/volume.h"
 
 static void seal(struct raw_super *super)

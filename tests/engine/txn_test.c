@@ -5,6 +5,7 @@
 
 #include "block/blk_sim.h"
 #include "engine/store.h"
+#include "engine/txn.h"
 #include "tests/engine/volume.h"
 
 // --- undo

@@ -4,6 +4,7 @@
 #include "tests/test.h"
 
 #include "engine/store.h"
+#include "engine/xattr.h"
 #include "tests/engine/volume.h"
 
 static const u32 lengths[] = {0,     1,     4091,  4092,  4093,  8187,  8188, 8189,

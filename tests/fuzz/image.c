@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/stream_record.h"
 
 enum { CHUNK = 4096, WALK_PAGES = 2048, NAMES = 120 };
 

@@ -9,6 +9,8 @@
 
 #include "block/blk_sim.h"
 #include "engine/store.h"
+#include "engine/stream.h"
+#include "engine/stream_record.h"
 
 enum { PATIENCE = 60, CACHE = 16 * 1024 * 1024, FAN = 300 };
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside an open stream.
+#ifndef ENGINE_STREAM_H
+#define ENGINE_STREAM_H
+
+#include <holdfast/ntfile.h>
+#include <holdfast/winioctl.h>
+
+#include "base/hold.h"
+#include "engine/engine.h"
+#include "engine/tree.h"
+
+struct stream {
+    struct store *store;
+    u64 id;         // the file
+    struct key key; // of the record that holds our raw_stream
+    pthread_mutex_t writer;
+    struct hold lock;
+    struct raw_stream raw; // as in the record; under lock
+    bool unfinished;       // clusters behind the end may still be mapped; under writer
+};
+
+static inline u64 stream_size(const struct stream *m)
+{
+    return from_le64(m->raw.size);
+}
+static inline u64 stream_data(const struct stream *m)
+{
+    return from_le64(m->raw.data);
+}
+static inline u32 stream_flags(const struct stream *m)
+{
+    return from_le16(m->raw.flags);
+}
+static inline bool stream_summed(const struct stream *m)
+{
+    return from_le16(m->raw.algorithm) != CHECKSUM_TYPE_NONE;
+}
+static inline bool stream_enforced(const struct stream *m)
+{
+    return !(stream_flags(m) & STREAM_ENFORCEMENT_OFF);
+}
+// Write a new state into the record; the caller makes it ours (stream_adopt) when it is sure.
+nt_status stream_save(struct txn *t, struct stream *m, const struct raw_stream *raw);
+void stream_adopt(struct stream *m, const struct raw_stream *raw);
+nt_status stream_save_alone(struct stream *m,
+                            const struct raw_stream *raw); // both, in a transaction of its own
+// [pos, pos + len) of the mapping, holes as zeros, sums checked: in a stream with sums pos and len are whole
+// units.
+nt_status stream_read_mapped(struct stream *m, u64 pos, u8 *data, u64 len);
+void stream_unit_sum(const struct store *s, const u8 *data, u8 *sum);
+u32 stream_sum_size(const struct store *s); // bytes a unit
+// Make sure of zeros from the end up to new_end, in the last cluster. The caller holds writer.
+nt_status stream_clear_tail(struct stream *m, u64 new_end);
+// Take away clusters behind the end that a shrink could not, before the end moves over them.
+nt_status stream_finish_tail(struct stream *m);
+
+#endif
