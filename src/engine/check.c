@@ -118,7 +118,7 @@ static void check_supers(struct checker *c)
     bool unsettled = atomic_load(&s->readonly);
     for (u32 copy = 0; copy < s->copies; copy++) {
         u64 at = (s->durable % 2) * SUPER_SPACING + copy * s->mirror_gap;
-        bool good = blk_pread(s->blk, &super, sizeof super, at, NULL) == STATUS_SUCCESS &&
+        bool good = io_read(&s->io, &super, sizeof super, at) == STATUS_SUCCESS &&
                     ((super_check(&super) && from_le64(super.generation) == s->durable) ||
                      (unsettled && super_is_before(&super, s->durable, s->uuid)));
         if (!good)
@@ -140,7 +140,7 @@ static void check_data(struct checker *c, u64 file, const struct extent *e)
         bool bad = false;
         if (u < (u64)e->clusters * s->cluster_units) {
             u8 sum[8];
-            bad = blk_pread(s->blk, c->scratch, s->unit, (e->unit + u) * s->unit, NULL) != STATUS_SUCCESS;
+            bad = io_read(&s->io, c->scratch, s->unit, (e->unit + u) * s->unit) != STATUS_SUCCESS;
             stream_unit_sum(s, c->scratch, sum);
             bad |= memcmp(sum, e->sums + u * stream_sum_size(s), stream_sum_size(s)) != 0;
             c->totals->data_bytes += s->unit;

@@ -114,7 +114,8 @@ bool store_abandon(struct store *s);
 
 // Everything that was done before the call is on stable storage after it. Concurrent callers share a commit.
 // A failure with a removable medium's status (VERIFY_REQUIRED, NO_MEDIA_IN_DEVICE ...) keeps everything for a
-// later try; any other failure turns the volume read-only.
+// later try; any other failure turns the volume read-only, and nothing more is written. In a store that was
+// opened for reading there is nothing to make safe: SUCCESS, without a command to the device.
 nt_status store_commit(struct store *s);
 // The same promise, for who flushes often: little is written to a log instead, with one flush of the device.
 nt_status store_sync(struct store *s);

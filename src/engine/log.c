@@ -158,14 +158,14 @@ static nt_status write_entry(struct store *s, u8 *entry, u32 used, u64 next_obje
 {
     struct log *l = &s->log;
     if (data_first && used > HEAD)
-        TRY(blk_flush(s->blk, NULL));
+        TRY(io_flush(&s->io));
     if (used == HEAD)
-        return blk_flush(s->blk, NULL);
+        return io_flush(&s->io);
     u32 size = seal_entry(s, entry, used, next_object);
     u64 at = l->unit * s->unit + (u64)l->head * BLOCK;
     l->head += size / BLOCK;
     l->sequence++;
-    return blk_pwrite_flush(s->blk, entry, size, at, NULL);
+    return io_write_flush(&s->io, entry, size, at);
 }
 
 nt_status log_write(struct store *s)
@@ -405,7 +405,7 @@ static nt_status extent_verify(const struct replay *r, const struct extent *e)
     for (u64 u = 0; u < (u64)e->clusters * s->cluster_units; u++) {
         if (!is_taken(r, e->unit + u))
             continue;
-        TRY(blk_pread(s->blk, data, s->unit, (e->unit + u) * s->unit, NULL));
+        TRY(io_read(&s->io, data, s->unit, (e->unit + u) * s->unit));
         stream_unit_sum(s, data, sum);
         if (memcmp(sum, e->sums + u * size, size) != 0)
             return STATUS_DATA_CHECKSUM_ERROR;
@@ -482,7 +482,7 @@ static nt_status area_read(const struct replay *r)
     const struct store *s = r->store;
     for (u32 block = 0; block < r->blocks; block++) {
         u8 *to = r->area + (u64)block * BLOCK;
-        nt_status status = blk_pread(s->blk, to, BLOCK, s->log.unit * s->unit + (u64)block * BLOCK, NULL);
+        nt_status status = io_read(&s->io, to, BLOCK, s->log.unit * s->unit + (u64)block * BLOCK);
         if (page_try_other(status))
             memset(to, 0, BLOCK);
         else

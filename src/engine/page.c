@@ -202,7 +202,7 @@ nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum 
 {
     if (!is_possible(s, ptr))
         return STATUS_DISK_CORRUPT_ERROR;
-    TRY(blk_pread(s->blk, data, PAGE_SIZE, ptr->addr[copy], NULL));
+    TRY(io_read(&s->io, data, PAGE_SIZE, ptr->addr[copy]));
     return examine(s, ptr, kind, level, data);
 }
 
@@ -241,7 +241,7 @@ static bool read_ahead(struct store *s, u64 addr, u8 *data, nt_status *status)
         a->end = MIN(a->from + AHEAD_SIZE, s->units * s->unit);
         struct iovec iov[3] = {
             {a->rest, addr - a->from}, {data, PAGE_SIZE}, {a->rest, a->end - addr - PAGE_SIZE}};
-        *status = blk_preadv(s->blk, iov, 3, a->from, NULL);
+        *status = io_readv(&s->io, iov, 3, a->from);
         done = !page_try_other(*status); // it may be the rest that cannot be read
     }
     pthread_mutex_unlock(&a->mutex);
@@ -253,7 +253,7 @@ static nt_status page_load(struct store *s, const struct ptr *ptr, enum page_kin
 {
     nt_status status = STATUS_DISK_CORRUPT_ERROR;
     if (is_possible(s, ptr) && !read_ahead(s, ptr->addr[0], p->data, &status))
-        status = blk_pread(s->blk, p->data, PAGE_SIZE, ptr->addr[0], NULL);
+        status = io_read(&s->io, p->data, PAGE_SIZE, ptr->addr[0]);
     if (status == STATUS_SUCCESS)
         status = examine(s, ptr, kind, level, p->data);
     if (status == STATUS_SUCCESS || !page_try_other(status))
@@ -418,7 +418,7 @@ nt_status cache_write(struct store *s, struct page *list)
             for (; i < count && n < WRITE_BATCH && c->order[i]->addr[copy] == start + (u64)n * PAGE_SIZE;
                  i++, n++)
                 iov[n] = (struct iovec){c->order[i]->data, PAGE_SIZE};
-            TRY(blk_pwritev(s->blk, iov, n, start, NULL));
+            TRY(io_writev(&s->io, iov, n, start));
             atomic_fetch_add_explicit(&s->pages_written, (u64)n, memory_order_relaxed);
         }
     }
@@ -454,15 +454,13 @@ void cache_purge(struct cache *c)
 
 void page_repair(struct store *s, struct page *p)
 {
-    if (atomic_load(&s->leave_damage))
+    if (atomic_load(&s->leave_damage) || !io_may_write(&s->io))
         return;
     u32 bad = atomic_exchange(&p->bad_copies, 0);
-    if (bad == 0 || s->readonly)
-        return;
     for (int copy = 0; copy < 2; copy++) {
         if (!(bad & (1u << copy)))
             continue;
-        if (blk_pwrite(s->blk, p->data, PAGE_SIZE, p->addr[copy], NULL) != STATUS_SUCCESS)
+        if (io_write(&s->io, p->data, PAGE_SIZE, p->addr[copy]) != STATUS_SUCCESS)
             return;
         atomic_fetch_add(&s->repairs, 1);
         store_event(s, 130, 0, p->addr[copy], PAGE_SIZE);

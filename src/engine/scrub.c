@@ -47,7 +47,7 @@ static u64 durable(struct store *s)
 static bool super_good(struct store *s, u32 slot, u32 copy, struct raw_super *super)
 {
     u64 at = slot * SUPER_SPACING + copy * s->mirror_gap;
-    return blk_pread(s->blk, super, sizeof *super, at, NULL) == STATUS_SUCCESS && super_check(super) &&
+    return io_read(&s->io, super, sizeof *super, at) == STATUS_SUCCESS && super_check(super) &&
            from_le64(super->generation) % 2 == slot && super_place(super, slot, copy) == at &&
            memcmp(super->uuid, s->uuid, sizeof s->uuid) == 0;
 }
@@ -69,8 +69,8 @@ static void scrub_slot(struct scrubber *c, u32 slot, bool needed)
         if (good[best] && good[copy] && memcmp(&super[copy], &super[best], sizeof super[0]) == 0)
             continue;
         u64 at = slot * SUPER_SPACING + copy * s->mirror_gap;
-        bool repaired = good[best] && !atomic_load(&s->readonly) &&
-                        blk_pwrite(s->blk, &super[best], sizeof super[best], at, NULL) == STATUS_SUCCESS;
+        bool repaired =
+            good[best] && io_write(&s->io, &super[best], sizeof super[best], at) == STATUS_SUCCESS;
         atomic_fetch_add(&s->repairs, repaired);
         store_event(s, repaired ? 130 : 131, 0, at, SUPER_SIZE);
         report(c, (struct check_finding){.kind = CHECK_SUPER,
@@ -264,7 +264,7 @@ static nt_status confirm(struct scrubber *c, u64 data, const struct extent *e, u
     *bad = false;
     for (int i = 0; i < TRIES; i++) {
         struct extent now = {0};
-        nt_status status = blk_pread(s->blk, again, s->unit, (e->unit + unit) * s->unit, NULL);
+        nt_status status = io_read(&s->io, again, s->unit, (e->unit + unit) * s->unit);
         TRY(page_try_other(status) ? STATUS_SUCCESS : status);
         if (status == STATUS_SUCCESS && unit_good(s, e, unit, again))
             return STATUS_SUCCESS;
@@ -298,7 +298,7 @@ static nt_status scrub_units(struct scrubber *c, const struct record *record, u6
 {
     struct store *s = c->s;
     u64 bad_from = 0, bad_length = 0;
-    nt_status status = blk_pread(s->blk, c->buffer, count * s->unit, (e->unit + first) * s->unit, NULL);
+    nt_status status = io_read(&s->io, c->buffer, count * s->unit, (e->unit + first) * s->unit);
     bool whole = status == STATUS_SUCCESS;
     TRY(page_try_other(status) ? STATUS_SUCCESS : status);
     for (u64 u = 0; u < count; u++) {

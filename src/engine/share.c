@@ -14,7 +14,7 @@ static nt_status sums_of(struct store *s, struct extent *e)
 {
     u8 buffer[PAGE_SIZE];
     for (u32 u = 0; u < e->clusters * s->cluster_units; u++) {
-        TRY(blk_pread(s->blk, buffer, s->unit, (e->unit + u) * s->unit, NULL));
+        TRY(io_read(&s->io, buffer, s->unit, (e->unit + u) * s->unit));
         stream_unit_sum(s, buffer, e->sums + u * stream_sum_size(s));
     }
     return STATUS_SUCCESS;

@@ -44,6 +44,7 @@ void store_fail(struct store *s, nt_status status)
     u32 none = STATUS_SUCCESS;
     if (atomic_compare_exchange_strong(&s->failed, &none, (u32)status))
         store_event(s, 134, 0, 0, 0);
+    io_stop_writes(&s->io);
     atomic_store(&s->readonly, true);
 }
 
@@ -106,7 +107,7 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
     *out = NULL;
     if (!s)
         return STATUS_NO_MEMORY;
-    s->blk = b;
+    io_init(&s->io, b);
     memcpy(s->uuid, super->uuid, sizeof s->uuid);
     s->serial = from_le32(super->serial);
     s->options = from_le64(super->options);
@@ -215,14 +216,17 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
 {
     struct raw_super super;
     struct store *s;
+    struct io io;
     *out = NULL;
-    TRY(super_read(b, &super));
+    io_init(&io, b);
+    TRY(super_read(&io, &super));
     TRY(store_new(b, &super, cache_bytes, &s));
     bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) ||
                     (from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN);
     nt_status status;
     atomic_store(&s->leave_damage, readonly || flags & STORE_SCRUB);
     if (!readonly) {
+        io_start_writes(&s->io);
         TRY_OUT(super_settle(s, &super));
         s->settled = (u32)atomic_load(&s->repairs);
     }
@@ -350,11 +354,15 @@ nt_status store_format(struct blk *b, const struct store_format_options *options
     if (options->label.len > 0)
         memcpy(super.label, options->label.p, options->label.len);
     // A volume that was here before must not be found again by its second copies.
-    if (super_read(b, &old) == STATUS_SUCCESS)
-        TRY(super_erase(b, from_le64(old.mirror_gap)));
-    TRY(super_erase(b, from_le64(super.mirror_gap)));
+    struct io io;
+    io_init(&io, b);
+    io_start_writes(&io);
+    if (super_read(&io, &old) == STATUS_SUCCESS)
+        TRY(super_erase(&io, from_le64(old.mirror_gap)));
+    TRY(super_erase(&io, from_le64(super.mirror_gap)));
     struct store *s;
     TRY(store_new(b, &super, MIB, &s));
+    io_start_writes(&s->io);
     s->space.root = space_fresh(s, s->space.level, 0);
     s->space.avail = s->space.root.free;
     s->space.avail_groups = s->space.root.groups;
@@ -366,8 +374,10 @@ nt_status store_format(struct blk *b, const struct store_format_options *options
 nt_status store_identify(struct blk *b, struct store_identity *identity)
 {
     struct raw_super super;
+    struct io io;
     memset(identity, 0, sizeof *identity);
-    TRY(super_read(b, &super));
+    io_init(&io, b);
+    TRY(super_read(&io, &super));
     memcpy(identity->uuid, super.uuid, sizeof identity->uuid);
     identity->serial = from_le32(super.serial);
     identity->generation = from_le64(super.generation);
@@ -442,9 +452,9 @@ static void seal_generation(struct store *s)
 static nt_status write_generation(struct store *s)
 {
     TRY(cache_write(s, s->pending_pages));
-    TRY(blk_flush(s->blk, NULL));
-    TRY(super_write(s->blk, &s->pending));
-    return blk_flush(s->blk, NULL);
+    TRY(io_flush(&s->io));
+    TRY(super_write(&s->io, &s->pending));
+    return io_flush(&s->io);
 }
 
 // Statuses after which the same medium may come back and take the write.
@@ -482,7 +492,7 @@ static nt_status flush_data(struct store *s)
 {
     if (!atomic_exchange(&s->unflushed, false))
         return STATUS_SUCCESS;
-    nt_status status = blk_flush(s->blk, NULL);
+    nt_status status = io_flush(&s->io);
     if (status == STATUS_SUCCESS)
         return status;
     atomic_store(&s->unflushed, true);
@@ -490,6 +500,12 @@ static nt_status flush_data(struct store *s)
     if (!may_come_back(status))
         store_fail(s, status);
     return status;
+}
+
+// Opened for reading: what it changed in memory was played from the log, so there is nothing to make safe.
+static bool is_reader(struct store *s)
+{
+    return atomic_load(&s->readonly) && atomic_load(&s->failed) == STATUS_SUCCESS;
 }
 
 static bool has_changes(struct store *s) // under mutex, no commit running
@@ -504,7 +520,7 @@ nt_status store_commit(struct store *s)
     nt_status status = STATUS_SUCCESS;
     for (;;) {
         status = (nt_status)atomic_load(&s->failed);
-        if (status != STATUS_SUCCESS || s->durable >= wanted)
+        if (status != STATUS_SUCCESS || s->durable >= wanted || is_reader(s))
             break;
         if (s->committing) {
             pthread_cond_wait(&s->changed, &s->mutex);
@@ -549,7 +565,7 @@ nt_status store_sync(struct store *s)
     u64 generation = s->generation, noted = s->log.noted;
     for (;;) {
         status = (nt_status)atomic_load(&s->failed);
-        if (status != STATUS_SUCCESS || s->durable >= generation)
+        if (status != STATUS_SUCCESS || s->durable >= generation || is_reader(s))
             break;
         if (s->committing) {
             pthread_cond_wait(&s->changed, &s->mutex);
@@ -593,10 +609,7 @@ void store_let_commits(struct store *s)
 bool store_dirty(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
-    // Opened for reading: what there is was played from the log.
-    if (atomic_load(&s->readonly) && atomic_load(&s->failed) == STATUS_SUCCESS)
-        return false;
-    return (has_changes(s) && !log_is_safe(s, s->log.noted)) || atomic_load(&s->unflushed);
+    return !is_reader(s) && ((has_changes(s) && !log_is_safe(s, s->log.noted)) || atomic_load(&s->unflushed));
 }
 
 void store_purge(struct store *s)
@@ -611,7 +624,7 @@ void store_get_info(struct store *s, struct store_info *info)
 {
     *info = (struct store_info){.options = s->options,
                                 .cluster = s->cluster,
-                                .sector = s->blk->sector,
+                                .sector = s->io.blk->sector,
                                 .copies = s->copies,
                                 .readonly = atomic_load(&s->readonly),
                                 .failed = (nt_status)atomic_load(&s->failed),

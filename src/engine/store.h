@@ -23,13 +23,14 @@
 #include "base/sum.h"
 #include "engine/engine.h"
 #include "engine/format.h"
+#include "engine/io.h"
 #include "engine/log.h"
 #include "engine/page.h"
 #include "engine/space.h"
 #include "engine/tree.h"
 
 struct store {
-    struct blk *blk;
+    struct io io;
     u8 uuid[16];
     u32 serial;
     u64 options, created;

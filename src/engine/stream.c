@@ -143,7 +143,7 @@ nt_status stream_read_mapped(struct stream *m, u64 pos, u8 *data, u64 len)
         if (status == STATUS_SUCCESS && e.first * s->cluster <= pos) {
             u64 into = pos - e.first * s->cluster;
             n = MIN(len, (u64)e.clusters * s->cluster - into);
-            TRY(blk_pread(s->blk, data, n, e.unit * s->unit + into, NULL));
+            TRY(io_read(&s->io, data, n, e.unit * s->unit + into));
             if (e.flags & EXTENT_SUMMED)
                 TRY(verify(m, &e, pos, data, n));
         } else {
@@ -328,7 +328,7 @@ static nt_status write_new(struct txn *t, struct stream *m, const struct piece *
     TRY(gather(m, &here, e.first, e.clusters, edge, iov, &parts));
     if (stream_summed(m))
         sum_parts(s, iov, parts, e.sums);
-    TRY(blk_pwritev(s->blk, iov, parts, e.unit * s->unit, NULL));
+    TRY(io_writev(&s->io, iov, parts, e.unit * s->unit));
     TRY(switch_mapping(t, m, &e, MIN(p->size, here.offset + here.len)));
     *written = here.len;
     return STATUS_SUCCESS;
@@ -386,7 +386,7 @@ static nt_status write_plain(struct stream *m, const struct piece *p, u64 *writt
     TRY(in_place(m, p->offset, &n, &device, &most));
     if (n == 0)
         return write_piece(m, p, most, written);
-    TRY(blk_pwrite(m->store->blk, p->data, n, device, NULL));
+    TRY(io_write(&m->store->io, p->data, n, device));
     atomic_store(&m->store->unflushed, true);
     if (MIN(p->size, p->offset + n) > stream_size(m)) {
         struct raw_stream raw = m->raw;

@@ -64,12 +64,12 @@ bool super_is_before(const struct raw_super *there, u64 generation, const u8 uui
 }
 
 // Look at one place; remember the newest valid superblock and whether anything there looked like one.
-static nt_status look(struct blk *b, u64 at, bool mirror, struct raw_super *newest, bool *ours)
+static nt_status look(struct io *io, u64 at, bool mirror, struct raw_super *newest, bool *ours)
 {
     struct raw_super super;
-    if (at + sizeof super > b->size)
+    if (at + sizeof super > blk_size(io->blk))
         return STATUS_SUCCESS;
-    nt_status status = blk_pread(b, &super, sizeof super, at, NULL);
+    nt_status status = io_read(io, &super, sizeof super, at);
     if (status == STATUS_DEVICE_DATA_ERROR)
         return STATUS_SUCCESS;
     TRY(status);
@@ -81,20 +81,21 @@ static nt_status look(struct blk *b, u64 at, bool mirror, struct raw_super *newe
     return STATUS_SUCCESS;
 }
 
-nt_status super_read(struct blk *b, struct raw_super *super)
+nt_status super_read(struct io *io, struct raw_super *super)
 {
     struct raw_super newest = {0};
+    u64 size = blk_size(io->blk);
     bool ours = false;
     for (u32 slot = 0; slot < 2; slot++)
-        TRY(look(b, slot * SUPER_SPACING, false, &newest, &ours));
+        TRY(look(io, slot * SUPER_SPACING, false, &newest, &ours));
     u64 gap = from_le64(newest.mirror_gap);
     if (gap != 0) {
         for (u32 slot = 0; slot < 2; slot++)
-            TRY(look(b, gap + slot * SUPER_SPACING, true, &newest, &ours));
+            TRY(look(io, gap + slot * SUPER_SPACING, true, &newest, &ours));
     } else if (ours && newest.copies == 0) {
         // The start of the volume is damaged: its second copies are at one of these places.
-        for (gap = GAP_STEP; gap <= GAP_MAX + GAP_STEP && gap < b->size; gap += GAP_STEP)
-            TRY(look(b, gap, true, &newest, &ours));
+        for (gap = GAP_STEP; gap <= GAP_MAX + GAP_STEP && gap < size; gap += GAP_STEP)
+            TRY(look(io, gap, true, &newest, &ours));
     }
     if (newest.copies == 0) {
         status_set_text(ours ? "every superblock is damaged" : "not a Holdfast volume");
@@ -105,9 +106,9 @@ nt_status super_read(struct blk *b, struct raw_super *super)
         return STATUS_VOLUME_NOT_UPGRADED;
     }
     u64 bytes = from_le64(newest.units) * from_le32(newest.unit_size);
-    if (bytes > b->size) {
+    if (bytes > size) {
         status_set_text("the volume has %llu bytes but its image only %llu", (unsigned long long)bytes,
-                        (unsigned long long)b->size);
+                        (unsigned long long)size);
         return STATUS_DISK_CORRUPT_ERROR;
     }
     *super = newest;
@@ -117,8 +118,10 @@ nt_status super_read(struct blk *b, struct raw_super *super)
 nt_status store_look(struct blk *b, struct store_facts *facts)
 {
     struct raw_super super, there;
+    struct io io;
     memset(facts, 0, sizeof *facts);
-    TRY(super_read(b, &super));
+    io_init(&io, b);
+    TRY(super_read(&io, &super));
     u32 slot = (u32)(from_le64(super.generation) % 2), cluster = from_le32(super.cluster_size);
     struct store_info *info = &facts->info;
     memcpy(info->identity.uuid, super.uuid, sizeof info->identity.uuid);
@@ -140,7 +143,7 @@ nt_status store_look(struct blk *b, struct store_facts *facts)
     facts->later_writer = from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN;
     facts->committed = from_le64(super.committed);
     for (u32 copy = 0; copy < super.copies; copy++) {
-        nt_status status = blk_pread(b, &there, sizeof there, super_place(&super, slot, copy), NULL);
+        nt_status status = io_read(&io, &there, sizeof there, super_place(&super, slot, copy));
         facts->superblocks +=
             status == STATUS_SUCCESS && (memcmp(&there, &super, sizeof there) == 0 ||
                                          super_is_before(&there, from_le64(super.generation), super.uuid));
@@ -148,12 +151,12 @@ nt_status store_look(struct blk *b, struct store_facts *facts)
     return STATUS_SUCCESS;
 }
 
-nt_status super_write(struct blk *b, struct raw_super *super)
+nt_status super_write(struct io *io, struct raw_super *super)
 {
     u32 slot = (u32)(from_le64(super->generation) % 2);
     super->sum = to_le64(super_sum(super));
     for (u32 copy = 0; copy < super->copies; copy++)
-        TRY(blk_pwrite(b, super, sizeof *super, super_place(super, slot, copy), NULL));
+        TRY(io_write(io, super, sizeof *super, super_place(super, slot, copy)));
     return STATUS_SUCCESS;
 }
 
@@ -163,22 +166,22 @@ nt_status super_settle(struct store *s, struct raw_super *super)
     for (u32 copy = 0; copy < super->copies; copy++) {
         struct raw_super there;
         u64 at = super_place(super, slot, copy);
-        nt_status status = blk_pread(s->blk, &there, sizeof there, at, NULL);
+        nt_status status = io_read(&s->io, &there, sizeof there, at);
         if (status == STATUS_SUCCESS && memcmp(&there, super, sizeof there) == 0)
             continue;
         bool damaged = status != STATUS_SUCCESS || !super_is_before(&there, s->durable, s->uuid);
         // A place that cannot be written is the next commit's trouble, and a check reports it.
-        if (blk_pwrite(s->blk, super, sizeof *super, at, NULL) == STATUS_SUCCESS)
+        if (io_write(&s->io, super, sizeof *super, at) == STATUS_SUCCESS)
             atomic_fetch_add(&s->repairs, damaged);
     }
-    return blk_flush(s->blk, NULL);
+    return io_flush(&s->io);
 }
 
-nt_status super_erase(struct blk *b, u64 mirror_gap)
+nt_status super_erase(struct io *io, u64 mirror_gap)
 {
     static const struct raw_super zeros;
     for (u32 copy = 0; copy < (mirror_gap ? 2u : 1u); copy++)
         for (u64 slot = 0; slot < 2; slot++)
-            TRY(blk_pwrite(b, &zeros, sizeof zeros, slot * SUPER_SPACING + copy * mirror_gap, NULL));
+            TRY(io_write(io, &zeros, sizeof zeros, slot * SUPER_SPACING + copy * mirror_gap));
     return STATUS_SUCCESS;
 }

@@ -315,7 +315,7 @@ static void repair_way(struct store *s, struct slice key)
 {
     struct key k;
     struct path path;
-    if (atomic_load(&s->leave_damage) || atomic_load(&s->readonly))
+    if (atomic_load(&s->leave_damage) || !io_may_write(&s->io))
         return;
     key_set(&k, key);
     if (path_lock(s, &k, &path) != STATUS_SUCCESS)

@@ -101,7 +101,9 @@ static u64 log_at(u32 block)
 static struct raw_super super_now(void)
 {
     struct raw_super super;
-    assert_ok(super_read(v.blk, &super));
+    struct io io;
+    io_init(&io, v.blk);
+    assert_ok(super_read(&io, &super));
     return super;
 }
 

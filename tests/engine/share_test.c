@@ -216,7 +216,7 @@ static void what_lies_behind_the_end_is_cloned_as_zeros(void **state)
     fill(12);
     write_all(b);
     assert_ok(stream_write(a, 0, data, 5000, &done));
-    assert_ok(blk_pwrite(v.store->blk, "left behind", 11, place_of(a, 4999) + 1, NULL));
+    assert_ok(blk_pwrite(v.blk, "left behind", 11, place_of(a, 4999) + 1, NULL));
     assert_ok(stream_clone(a, 0, b, 8192, 8192));
     memcpy(want, data, LEN);
     memcpy(want + 8192, data, 5000);

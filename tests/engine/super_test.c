@@ -298,7 +298,9 @@ static void features_to_come(void **state)
 static u64 writer_features(struct volume *v)
 {
     struct raw_super super;
-    assert_ok(super_read(v->blk, &super));
+    struct io io;
+    io_init(&io, v->blk);
+    assert_ok(super_read(&io, &super));
     return from_le64(super.ro_compat);
 }
 
