@@ -217,15 +217,20 @@ nt_status blk_pwrite_flush(struct blk *b, const void *data, size_t len, u64 offs
     return transfer(b, 0, &one, 1, offset, TRANSFER_WRITE_FLUSH, sense);
 }
 
-nt_status blk_flush(struct blk *b, struct sense *sense)
+nt_status blk_flush_medium(struct blk *b, u64 medium, struct sense *s)
 {
     struct sense unwanted;
-    if (!sense)
-        sense = &unwanted;
-    TRY(blk_enter(b, 0, sense));
-    nt_status status = b->ops->flush(b, sense);
+    if (!s)
+        s = &unwanted;
+    TRY(blk_enter(b, medium, s));
+    nt_status status = b->ops->flush(b, s);
     blk_leave(b);
     return status;
+}
+
+nt_status blk_flush(struct blk *b, struct sense *sense)
+{
+    return blk_flush_medium(b, 0, sense);
 }
 
 nt_status blk_ready(struct blk *b, struct sense *sense)

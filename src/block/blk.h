@@ -116,6 +116,7 @@ nt_status blk_write_medium(struct blk *b, u64 medium, const struct iovec *iov, i
                            struct sense *s);
 nt_status blk_write_flush_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
                                  struct sense *s);
+nt_status blk_flush_medium(struct blk *b, u64 medium, struct sense *s);
 nt_status blk_flush(struct blk *b, struct sense *sense);
 nt_status blk_ready(struct blk *b, struct sense *sense);
 nt_status blk_command(struct blk *b, enum blk_command c, struct sense *sense);

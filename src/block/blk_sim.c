@@ -41,6 +41,11 @@ struct sim {
     bool ejected, prevented;
     struct sim_answer answers[SIM_ANSWERS];
     size_t answers_first, answers_count;
+    struct {
+        u64 n;
+        u32 medium;
+    } plans[SIM_PLANS]; // the next one first
+    size_t plans_count;
     u32 stuck;
     u64 releases;
     u64 counts[SIM_KINDS];
@@ -324,10 +329,24 @@ static nt_status sim_command(struct blk *b, enum blk_command c, struct sense *se
     return STATUS_SUCCESS;
 }
 
+static void plans_go_on(struct blk *b, struct sim *s)
+{
+    if (s->plans_count == 0 || --s->plans[0].n > 0)
+        return;
+    s->inserted = (int)s->plans[0].medium;
+    s->attention = true;
+    s->ejected = false;
+    show_medium(b, s);
+    memmove(s->plans, s->plans + 1, --s->plans_count * sizeof s->plans[0]);
+}
+
+// Asked before each command, also again behind an attention.
 static bool sim_same(struct blk *b)
 {
     struct sim *s = b->state;
     SCOPE_LOCK(&s->mutex);
+    if (!s->attention)
+        plans_go_on(b, s);
     return !s->attention;
 }
 
@@ -400,6 +419,22 @@ void blk_sim_insert(struct blk *b, u32 medium, bool attention)
 void blk_sim_remove(struct blk *b)
 {
     change_medium(b, NO_MEDIUM, false);
+}
+
+void blk_sim_plan(struct blk *b, u64 n, u32 medium)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    ASSERT(s->plans_count < SIM_PLANS && n > 0 && medium < s->media_count);
+    s->plans[s->plans_count].n = n;
+    s->plans[s->plans_count++].medium = medium;
+}
+
+size_t blk_sim_planned(struct blk *b)
+{
+    struct sim *s = b->state;
+    SCOPE_LOCK(&s->mutex);
+    return s->plans_count;
 }
 
 void blk_sim_answer(struct blk *b, struct sim_answer answer)

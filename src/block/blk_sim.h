@@ -32,7 +32,7 @@ struct sim_answer {
 #define SIM_SENSE(key, asc, ascq) ((struct sim_answer){SIM_CHECK, {(key), (asc), (ascq), BLK_TRANSPORT_OK}})
 #define SIM_TRANSPORT(t)          ((struct sim_answer){SIM_CHECK, {.transport = (t)}})
 
-enum { SIM_MEDIA = 8, SIM_ANSWERS = 64 };
+enum { SIM_MEDIA = 8, SIM_ANSWERS = 64, SIM_PLANS = 8 };
 
 // flags: enum blk_flags. Medium 0 of this size is in; size 0: there is no medium yet.
 nt_status blk_sim_new(u64 size, u32 flags, struct blk **out);
@@ -43,6 +43,9 @@ nt_status blk_sim_add_medium(struct blk *b, u64 size, bool readonly, u32 *medium
 // drive says nothing, as some do.
 void blk_sim_insert(struct blk *b, u32 medium, bool attention);
 void blk_sim_remove(struct blk *b);
+// Before the n-th command from now on, or from the plan before this one, it comes in with attention.
+void blk_sim_plan(struct blk *b, u64 n, u32 medium);
+size_t blk_sim_planned(struct blk *b); // plans that are left
 
 // The next TEST UNIT READY, reads and writes answer these, in order.
 void blk_sim_answer(struct blk *b, struct sim_answer answer);

@@ -109,9 +109,16 @@ struct vpb *vpb_new(struct device *real);
 void vpb_reference(struct vpb *vpb);
 void vpb_release(struct vpb *vpb);
 
-// The device stack as a block device for the engine: reads and writes become IRPs to real. With override on,
-// they carry IRP_OVERRIDE_VERIFY. The blk holds a reference on the device.
+// The device stack as a block device for the engine: reads, writes and flushes become IRPs to real. With
+// override on, they carry IRP_OVERRIDE_VERIFY. The blk holds a reference on the device.
+//
+// It is for one medium: each IRP carries the number of the one that was in when the blk was made. From the
+// moment at which the drive notices another one, or cannot be sure that it is not, they answer
+// VERIFY_REQUIRED, override or not, and nothing is tried again on what came in. Whoever has proved, by
+// reading it through a blk of its own, that the medium is the same volume lets the old blk follow.
 nt_status dev_as_blk(struct device *real, struct blk **out);
 void dev_blk_override(struct blk *b, bool on);
+void dev_blk_follow(struct blk *b, const struct blk *proved);
+u64 dev_blk_medium(const struct blk *b); // irp.medium of its requests
 
 #endif

@@ -62,7 +62,6 @@ enum irp_minor {
 enum irp_flags {
     IRP_OVERRIDE_VERIFY =
         1,                // SL_OVERRIDE_VERIFY_VOLUME: sent by a mount or a verify, passes DO_VERIFY_VOLUME
-    IRP_ALLOW_RAW = 2,    // SL_ALLOW_RAW_MOUNT: the trigger was a raw volume open
     IRP_LOW_PRIORITY = 4, // CHECK_VERIFY2: do not start a stopped unit
     IRP_WRITE_FLUSH = 8,  // a write to a drive: with it, all before it is on stable storage
 };
@@ -108,6 +107,8 @@ struct irp {
     enum irp_major major;
     enum irp_minor minor;
     u32 flags;                  // enum irp_flags
+    u64 medium;                 // READ, WRITE, FLUSH_BUFFERS to a drive: the medium that they are for, as
+                                // dev_as_blk numbers it; 0: the one that is in
     u32 privileges;             // enum irp_privilege bits that the caller holds and has enabled
     struct file_object *file;   // NULL for requests that kernel parts make for themselves
     const _Atomic bool *cancel; // set by another thread to end a waiting request with CANCELLED; may be NULL

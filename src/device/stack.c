@@ -7,7 +7,7 @@
 
 #include "device/device.h"
 
-enum { FS_DRIVERS = 8 };
+enum { FS_DRIVERS = 8, MEDIUM_TURNS = 16 };
 
 static struct {
     pthread_mutex_t mutex;
@@ -189,7 +189,7 @@ static void set_raw(struct device *real, bool raw)
 }
 
 // Let the file systems taste the medium. verify_mutex is held.
-static nt_status mount_medium(struct device *real)
+static nt_status mount_once(struct device *real)
 {
     u32 changes = real->changes;
     real->flags &= ~(u32)DO_VERIFY_VOLUME;
@@ -212,6 +212,16 @@ static nt_status mount_medium(struct device *real)
     // Another medium came in while the file system looked: what it saw may be of both.
     if (status == STATUS_SUCCESS && real->changes != changes)
         dev_mark_verify(real);
+    return status;
+}
+
+// A medium that was exchanged while a file system looked is nothing that could be mounted; the one that is in
+// now may be.
+static nt_status mount_medium(struct device *real)
+{
+    nt_status status = STATUS_VERIFY_REQUIRED;
+    for (int turn = 0; status == STATUS_VERIFY_REQUIRED && turn < MEDIUM_TURNS; turn++)
+        status = mount_once(real);
     return status;
 }
 
@@ -250,9 +260,9 @@ static void replace_medium(struct device *real, const struct vpb *vpb)
     trace_request("REMOUNT", 0, mount_medium(real), 0);
 }
 
-nt_status dev_verify(struct device *real, u32 irp_flags)
+// verify_mutex is held.
+static nt_status verify_once(struct device *real, u32 irp_flags)
 {
-    SCOPE_LOCK(&real->verify_mutex);
     if (!(real->flags & DO_VERIFY_VOLUME))
         return STATUS_SUCCESS;
     struct vpb *vpb;
@@ -273,16 +283,26 @@ nt_status dev_verify(struct device *real, u32 irp_flags)
     return status;
 }
 
+nt_status dev_verify(struct device *real, u32 irp_flags)
+{
+    SCOPE_LOCK(&real->verify_mutex);
+    nt_status status = STATUS_VERIFY_REQUIRED;
+    for (int turn = 0; status == STATUS_VERIFY_REQUIRED && turn < MEDIUM_TURNS; turn++)
+        status = verify_once(real, irp_flags);
+    return status;
+}
+
 // --- the stack as a block device -----------------------------------------------------------------
 
 struct stack_blk {
     struct device *real;
     _Atomic bool override;
+    _Atomic u64 medium;
 };
 
 static struct irp stack_irp(const struct stack_blk *s, enum irp_major major)
 {
-    return (struct irp){.major = major, .flags = s->override ? IRP_OVERRIDE_VERIFY : 0};
+    return (struct irp){.major = major, .flags = s->override ? IRP_OVERRIDE_VERIFY : 0, .medium = s->medium};
 }
 
 static nt_status stack_open(struct blk *b, const char *path)
@@ -367,11 +387,28 @@ static nt_status ask(struct device *real, u32 code, void *out, size_t out_length
     return dev_call(real, &irp);
 }
 
+// The number of the medium that is in: one more than the changes that the drive has counted. 0: the device
+// counts none.
+static nt_status number_medium(struct device *real, u64 *number)
+{
+    u8 count[4];
+    struct irp irp = {.major = IRP_MJ_DEVICE_CONTROL, .flags = IRP_OVERRIDE_VERIFY};
+    irp.p.control.code = IOCTL_STORAGE_CHECK_VERIFY;
+    irp.p.control.out = count;
+    irp.p.control.out_length = sizeof count;
+    nt_status status = dev_call(real, &irp);
+    *number = status == STATUS_SUCCESS && irp.information == sizeof count ? get_le32(count) + 1ull : 0;
+    return status == STATUS_INVALID_DEVICE_REQUEST ? STATUS_SUCCESS : status;
+}
+
 nt_status dev_as_blk(struct device *real, struct blk **out)
 {
     *out = NULL;
     GET_LENGTH_INFORMATION length;
     HF_DISK_GEOMETRY geometry;
+    u64 medium;
+    // First: what is asked of a medium that came in afterwards leads to nothing.
+    TRY(number_medium(real, &medium));
     TRY(ask(real, IOCTL_DISK_GET_LENGTH_INFO, &length, sizeof length));
     TRY(ask(real, IOCTL_DISK_GET_DRIVE_GEOMETRY, &geometry, sizeof geometry));
     nt_status writable = ask(real, IOCTL_DISK_IS_WRITABLE, NULL, 0);
@@ -381,6 +418,7 @@ nt_status dev_as_blk(struct device *real, struct blk **out)
     if (!s)
         return STATUS_INSUFFICIENT_RESOURCES;
     s->real = real;
+    s->medium = medium;
     TRY(blk_new(&stack_ops, s, real->name, out));
     s = NULL;
     dev_reference(real);
@@ -394,4 +432,16 @@ void dev_blk_override(struct blk *b, bool on)
 {
     ASSERT(b->ops == &stack_ops);
     ((struct stack_blk *)b->state)->override = on;
+}
+
+void dev_blk_follow(struct blk *b, const struct blk *proved)
+{
+    ASSERT(b->ops == &stack_ops);
+    ((struct stack_blk *)b->state)->medium = dev_blk_medium(proved);
+}
+
+u64 dev_blk_medium(const struct blk *b)
+{
+    ASSERT(b->ops == &stack_ops);
+    return ((const struct stack_blk *)b->state)->medium;
 }

@@ -2,13 +2,20 @@
 // Has the medium changed? Every command to a drive goes through run(): its answer is looked up in THE sense
 // table, a unit attention is counted, marks the mounted volume for verification and is decided by the matrix
 // of spec/storage.md 2.3; then come the retries.
+//
+// What was meant for one medium never reaches another: M1, a request that carries a number is refused once
+// the drive has counted a change since; M2, a command carries the back end's number of the medium that was
+// in when the flags and the count were looked at; M3, what can write is tried again only on that medium.
+// M4: a flush that the drive has tried is not tried again here. What the device lost with the first one, a
+// second one would not say.
 #include "drive/media.h"
 
 #include "drive/sense.h"
 
 struct command {
     enum sense_use use;
-    u32 flags; // enum irp_flags
+    u32 flags;  // enum irp_flags
+    u64 medium; // irp.medium
     const struct iovec *iov;
     int iov_count;
     u64 offset;
@@ -26,8 +33,7 @@ static nt_status send_ready(struct drive *drive, const struct command *c, u64 me
 static nt_status send_flush(struct drive *drive, const struct command *c, u64 medium, struct sense *sense)
 {
     (void)c;
-    (void)medium;
-    return blk_flush(drive->blk, sense);
+    return blk_flush_medium(drive->blk, medium, sense);
 }
 
 static nt_status send_read(struct drive *drive, const struct command *c, u64 medium, struct sense *sense)
@@ -93,6 +99,17 @@ static bool changed_silently(struct drive *drive)
             (drive->state == MEDIA_PRESENT && drive->size != blk_size(drive->blk)));
 }
 
+// Is the request for a medium that the drive has counted a change since? A fixed drive has but one.
+static bool is_for_another(const struct drive *drive, const struct command *c)
+{
+    return c->medium != 0 && drive->options.removable && c->medium != drive->count + 1ull;
+}
+
+static bool is_flush(const struct command *c)
+{
+    return c->send == send_flush || (c->send == send_write && c->flags & IRP_WRITE_FLUSH);
+}
+
 // The matrix. The order matters: a transfer that meanwhile passed the test of DO_VERIFY_VOLUME still carries
 // the old medium's number, so the new number may be known only after the flag is set.
 static nt_status attend(struct device *device, const struct command *c, const struct sense_row *row,
@@ -113,7 +130,7 @@ static nt_status attend(struct device *device, const struct command *c, const st
     *retry = false;
     if (drive->options.kind == DRIVE_TAPE)
         return row->status;
-    if (mounted && !override)
+    if ((mounted && !override) || is_for_another(drive, c) || (c->medium != 0 && is_flush(c)))
         return STATUS_VERIFY_REQUIRED;
     *retry = row->delay >= 0 && (!drive->options.removable || override || classpnp);
     return STATUS_IO_DEVICE_ERROR;
@@ -159,9 +176,13 @@ static nt_status run(struct device *device, struct irp *irp, const struct comman
     u32 retries = kind == DRIVE_CDROM ? 5 : 4;
     bool transfers = c->use != SENSE_OF_READY && c->send != send_control;
     for (u32 attempt = 0;; attempt++) {
-        u64 medium = drive->medium; // before the flag is looked at: see attend
+        u64 medium = drive->medium; // before the flag and the count are looked at: see attend
         if (transfers && media_must_verify(device, c->flags))
             return STATUS_VERIFY_REQUIRED;
+        if (is_for_another(drive, c)) { // M1
+            dev_mark_verify(device);
+            return STATUS_VERIFY_REQUIRED;
+        }
         struct sense sense = {0};
         nt_status status = c->send(drive, c, medium, &sense);
         bool no_sense = sense.key == SENSE_NONE && sense.transport == BLK_TRANSPORT_OK;
@@ -179,6 +200,9 @@ static nt_status run(struct device *device, struct irp *irp, const struct comman
         }
         bool retry;
         status = decide(device, c, row, &retry);
+        bool writes = c->send == send_write || c->send == send_flush;
+        if ((is_flush(c) && sense.transport != BLK_BUSY) || (writes && medium != drive->medium)) // M4, M3
+            retry = false;
         if (!retry || attempt == retries)
             return status;
         TRY(wait_before_retry(drive, c, irp, row));
@@ -201,13 +225,15 @@ nt_status media_command(struct device *device, struct irp *irp, enum blk_command
 nt_status media_flush(struct device *device, struct irp *irp)
 {
     return run(device, irp,
-               &(struct command){.use = SENSE_OF_OTHER, .flags = irp->flags, .send = send_flush});
+               &(struct command){
+                   .use = SENSE_OF_OTHER, .flags = irp->flags, .medium = irp->medium, .send = send_flush});
 }
 
 static nt_status transfer(struct device *device, struct irp *irp, struct command *c)
 {
     struct iovec one = {irp->p.read.data, irp->p.read.length};
     c->flags = irp->flags;
+    c->medium = irp->medium;
     c->offset = irp->p.read.offset;
     c->iov = irp->p.read.iov ? irp->p.read.iov : &one;
     c->iov_count = irp->p.read.iov ? irp->p.read.iov_count : 1;

@@ -206,16 +206,6 @@ static nt_status ping(struct device *real, u32 flags)
     return dev_call(real, &irp);
 }
 
-static nt_status identify(struct device *real, struct store_identity *identity)
-{
-    struct blk *blk;
-    TRY(dev_as_blk(real, &blk));
-    dev_blk_override(blk, true);
-    nt_status status = store_identify(blk, identity);
-    blk_close(blk);
-    return status;
-}
-
 // The medium is another one: nothing of ours may be written any more.
 static void vcb_abandon(struct vcb *vcb)
 {
@@ -229,13 +219,12 @@ static void vcb_abandon(struct vcb *vcb)
         vcb->lost_data = true;
 }
 
-static nt_status compare_medium(struct vcb *vcb)
+// medium: a blk of its own for the one that is in.
+static nt_status compare_medium(struct vcb *vcb, struct blk *medium, u32 changes)
 {
     struct device *real = vcb->real;
     struct store_identity identity = {0};
-    TRY(ping(real, IRP_OVERRIDE_VERIFY));
-    u32 changes = real->changes;
-    nt_status status = identify(real, &identity);
+    nt_status status = store_identify(medium, &identity);
     if (status != STATUS_SUCCESS && status != STATUS_UNRECOGNIZED_VOLUME &&
         status != STATUS_DISK_CORRUPT_ERROR)
         return status;
@@ -245,7 +234,9 @@ static nt_status compare_medium(struct vcb *vcb)
     bool same = status == STATUS_SUCCESS &&
                 memcmp(identity.uuid, vcb->info.identity.uuid, sizeof identity.uuid) == 0 &&
                 store_is_current(vcb->store, &identity);
-    if (!same)
+    if (same)
+        dev_blk_follow(vcb->blk, medium);
+    else
         vcb_abandon(vcb);
     // Swapped again while we looked: the flag stays set, and the request that is waiting asks once more.
     bool settled = dev_clear_verify(real, changes);
@@ -260,11 +251,26 @@ static nt_status compare_medium(struct vcb *vcb)
     return STATUS_SUCCESS;
 }
 
+static nt_status look_at_medium(struct vcb *vcb)
+{
+    struct device *real = vcb->real;
+    struct blk *medium;
+    if (!(real->flags & DO_VERIFY_VOLUME))
+        return STATUS_SUCCESS;
+    TRY(ping(real, IRP_OVERRIDE_VERIFY)); // takes up what attentions are waiting
+    u32 changes = real->changes;
+    TRY(dev_as_blk(real, &medium));
+    dev_blk_override(medium, true);
+    nt_status status = compare_medium(vcb, medium, changes);
+    blk_close(medium);
+    return status;
+}
+
 static nt_status verify_volume(struct vcb *vcb)
 {
     struct device *device = vcb->device;
     dev_reference(device);
-    nt_status status = vcb->real->flags & DO_VERIFY_VOLUME ? compare_medium(vcb) : STATUS_SUCCESS;
+    nt_status status = look_at_medium(vcb);
     vcb_settle(vcb);
     dev_release(device);
     return status;

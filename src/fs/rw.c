@@ -56,6 +56,13 @@ static nt_status range_check(u64 offset, u64 length)
     return STATUS_SUCCESS;
 }
 
+// To the drive, for the volume's own medium.
+static nt_status pass_down(struct vcb *vcb, struct irp *irp)
+{
+    irp->medium = dev_blk_medium(vcb->blk);
+    return dev_call(vcb->real, irp);
+}
+
 nt_status fs_read(struct vcb *vcb, struct irp *irp)
 {
     struct ccb *ccb = irp_ccb(irp);
@@ -69,7 +76,7 @@ nt_status fs_read(struct vcb *vcb, struct irp *irp)
         return STATUS_ACCESS_DENIED;
     TRY(range_check(offset, length));
     if (!scb)
-        return dev_call(vcb->real, irp);
+        return pass_down(vcb, irp);
     if (length == 0)
         return STATUS_SUCCESS;
     TRY(lock_check(scb, irp->file, offset, length, false));
@@ -87,7 +94,7 @@ static nt_status write_volume(struct vcb *vcb, struct irp *irp)
     if (vcb->locked_by != irp->file)
         return STATUS_ACCESS_DENIED;
     irp_ccb(irp)->wrote_raw = true;
-    return dev_call(vcb->real, irp);
+    return pass_down(vcb, irp);
 }
 
 static nt_status write_at(struct vcb *vcb, struct irp *irp, u64 offset)

@@ -72,6 +72,15 @@ static void media_keep_their_bytes(void **state)
     blk_sim_flip(b, 0, 1, 0x01);
     assert_ok(blk_pread(b, data, 4, 0, NULL));
     assert_string_equal(data, "ooe");
+    blk_sim_plan(b, 2, other);
+    blk_sim_plan(b, 1, 0);
+    assert_ok(blk_ready(b, NULL));
+    assert_status(blk_flush(b, NULL), STATUS_VERIFY_REQUIRED);
+    assert_int_equal(b->size, 8192);
+    assert_int_equal(blk_sim_planned(b), 1);
+    assert_status(blk_ready(b, NULL), STATUS_VERIFY_REQUIRED);
+    assert_int_equal(b->size, 4096);
+    assert_int_equal(blk_sim_planned(b), 0);
     blk_close(b);
 }
 

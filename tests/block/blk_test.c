@@ -109,6 +109,11 @@ static void a_transfer_for_one_medium_never_meets_another(void **state)
     assert_int_equal(sense.key, SENSE_ATTENTION);
     assert_int_equal(sense.asc, 0x28);
     assert_status(blk_read_medium(b, before, &iov, 1, 0, NULL), STATUS_VERIFY_REQUIRED);
+    u64 flushes = blk_sim_count(b, SIM_FLUSH);
+    assert_status(blk_write_flush_medium(b, before, &iov, 1, 0, NULL), STATUS_VERIFY_REQUIRED);
+    assert_status(blk_flush_medium(b, before, NULL), STATUS_VERIFY_REQUIRED);
+    assert_int_equal(blk_sim_count(b, SIM_FLUSH), flushes);
+    assert_ok(blk_flush_medium(b, blk_medium(b), NULL));
     blk_sim_peek(b, other, data, 4, 0);
     assert_int_equal(data[0], 0);
     assert_ok(blk_read_medium(b, blk_medium(b), &iov, 1, 0, NULL));

@@ -297,7 +297,7 @@ static void a_wrong_volume_with_nothing_readable_is_raw(void **state)
     dev_release(volume);
     disk.bytes[0] = 0;
     dev_mark_verify(real);
-    assert_status(dev_verify(real, IRP_ALLOW_RAW), STATUS_WRONG_VOLUME);
+    assert_status(dev_verify(real, 0), STATUS_WRONG_VOLUME);
     assert_int_equal(real->flags, 0);
     assert_false(real->vpb->flags & VPB_MOUNTED);
 }

@@ -663,6 +663,89 @@ static void case_088_the_count_wraps(void **state)
     assert_int_equal(get_le32(out), 0);
 }
 
+// --- what is meant for one medium ----------------------------------------------------------------
+
+static u32 another_medium(void)
+{
+    u32 other;
+    assert_ok(blk_sim_add_medium(lab.blk, LAB_SIZE, false, &other));
+    return other;
+}
+
+static void assert_blank(u32 medium)
+{
+    static u8 bytes[LAB_SIZE], zeros[LAB_SIZE];
+    blk_sim_peek(lab.blk, medium, bytes, sizeof bytes, 0);
+    assert_memory_equal(bytes, zeros, sizeof bytes);
+}
+
+// Whoever meets the attention, and though the request passes the verify.
+static void a_request_for_one_medium_reaches_no_other(void **state)
+{
+    static const enum irp_major majors[] = {IRP_MJ_READ, IRP_MJ_WRITE, IRP_MJ_FLUSH_BUFFERS};
+    u8 data[512] = "for the first one";
+    (void)state;
+    removable();
+    u32 other = another_medium();
+    for (size_t i = 0; i < ARRAY_LEN(majors); i++) {
+        for (u32 polled = 0; polled < 2; polled++) {
+            blk_sim_insert(lab.blk, 0, true);
+            assert_ok(lab_check_flags(IRP_OVERRIDE_VERIFY));
+            u64 number = drive_media_count(lab.device) + 1ull, flushes = blk_sim_count(lab.blk, SIM_FLUSH);
+            struct irp irp = {.major = majors[i], .flags = IRP_OVERRIDE_VERIFY, .medium = number};
+            irp.p.write.data = data;
+            irp.p.write.length = majors[i] == IRP_MJ_FLUSH_BUFFERS ? 0 : sizeof data;
+            assert_ok(dev_call(lab.device, &irp));
+            blk_sim_insert(lab.blk, other, true);
+            if (polled)
+                assert_ok(lab_check_flags(IRP_OVERRIDE_VERIFY));
+            for (u32 again = 0; again < 2; again++)
+                assert_status(dev_call(lab.device, &irp), STATUS_VERIFY_REQUIRED);
+            assert_true(blk_sim_count(lab.blk, SIM_FLUSH) <= flushes + 1);
+        }
+    }
+    assert_blank(other);
+}
+
+// The other drivers' behaviour tries again after an attention, but not on what came in.
+static void a_write_is_not_tried_again_on_the_next_medium(void **state)
+{
+    u8 data[512] = "x";
+    (void)state;
+    lab_compat(DRIVE_DISK);
+    u32 other = another_medium();
+    lab_next(6, 0x29, 0);
+    assert_ok(lab_transfer(IRP_MJ_WRITE, 0, data, sizeof data, 0));
+    blk_sim_insert(lab.blk, other, true);
+    assert_status(lab_transfer(IRP_MJ_WRITE, 0, data, sizeof data, 0), STATUS_IO_DEVICE_ERROR);
+    assert_blank(other);
+    assert_ok(lab_transfer(IRP_MJ_WRITE, 0, data, sizeof data, 0)); // a new one may
+}
+
+static void a_failed_flush_is_not_tried_again(void **state)
+{
+    static const struct sense timed_out = {.transport = BLK_TIMED_OUT}, reset = {SENSE_ATTENTION, 0x29, 0, 0},
+                              busy = {.transport = BLK_BUSY};
+    struct irp flush = {.major = IRP_MJ_FLUSH_BUFFERS};
+    struct irp write = {.major = IRP_MJ_WRITE, .flags = IRP_WRITE_FLUSH, .medium = 1};
+    u8 data[512] = "x";
+    (void)state;
+    lab_kind(DRIVE_DISK, false);
+    blk_sim_fail(lab.blk, SIM_FLUSH, 1, timed_out);
+    assert_status(dev_call(lab.device, &flush), STATUS_IO_TIMEOUT);
+    assert_int_equal(blk_sim_count(lab.blk, SIM_FLUSH), 1);
+    blk_sim_fail(lab.blk, SIM_FLUSH, 1, reset);
+    flush.medium = 1;
+    assert_status(dev_call(lab.device, &flush), STATUS_VERIFY_REQUIRED);
+    write.p.write.data = data;
+    write.p.write.length = sizeof data;
+    blk_sim_fail(lab.blk, SIM_FLUSH, 1, timed_out);
+    assert_status(dev_call(lab.device, &write), STATUS_IO_TIMEOUT);
+    assert_int_equal(blk_sim_count(lab.blk, SIM_FLUSH), 3);
+    blk_sim_fail(lab.blk, SIM_FLUSH, 1, busy); // the drive has not begun
+    assert_ok(dev_call(lab.device, &flush));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,6 +809,9 @@ int main(void)
         LAB_TEST(case_065_a_swap_under_writers),
         LAB_TEST(case_066_silent_swap_by_capacity),
         LAB_TEST(case_088_the_count_wraps),
+        LAB_TEST(a_request_for_one_medium_reaches_no_other),
+        LAB_TEST(a_write_is_not_tried_again_on_the_next_medium),
+        LAB_TEST(a_failed_flush_is_not_tried_again),
     };
     return cmocka_run_group_tests_name("media", tests, NULL, NULL);
 }
