@@ -142,12 +142,14 @@ static nt_status check_transfer(struct blk *b, size_t len, u64 offset, bool writ
     return STATUS_SUCCESS;
 }
 
-enum transfer { TRANSFER_READ, TRANSFER_WRITE, TRANSFER_WRITE_FLUSH };
+enum transfer { TRANSFER_READ, TRANSFER_READ_FRESH, TRANSFER_WRITE, TRANSFER_WRITE_FLUSH };
 
 static nt_status pass_on(struct blk *b, enum transfer kind, const struct iovec *iov, int n, u64 offset,
                          struct sense *sense)
 {
-    if (kind == TRANSFER_READ)
+    if (kind == TRANSFER_READ_FRESH && b->ops->preadv_fresh)
+        return b->ops->preadv_fresh(b, iov, n, offset, sense);
+    if (kind == TRANSFER_READ || kind == TRANSFER_READ_FRESH)
         return b->ops->preadv(b, iov, n, offset, sense);
     if (kind == TRANSFER_WRITE_FLUSH && b->ops->pwritev_flush)
         return b->ops->pwritev_flush(b, iov, n, offset, sense);
@@ -166,7 +168,7 @@ static nt_status transfer(struct blk *b, u64 medium, const struct iovec *iov, in
         if (add_overflows(len, iov[i].iov_len, &len) || len > INT32_MAX)
             return STATUS_INVALID_PARAMETER;
     TRY(blk_enter(b, medium, sense));
-    nt_status status = check_transfer(b, len, offset, kind != TRANSFER_READ, sense);
+    nt_status status = check_transfer(b, len, offset, kind >= TRANSFER_WRITE, sense);
     if (status == STATUS_SUCCESS && len > 0)
         status = pass_on(b, kind, iov, n, offset, sense);
     blk_leave(b);
@@ -177,6 +179,12 @@ nt_status blk_read_medium(struct blk *b, u64 medium, const struct iovec *iov, in
                           struct sense *s)
 {
     return transfer(b, medium, iov, n, offset, TRANSFER_READ, s);
+}
+
+nt_status blk_read_fresh_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                                struct sense *s)
+{
+    return transfer(b, medium, iov, n, offset, TRANSFER_READ_FRESH, s);
 }
 
 nt_status blk_write_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
@@ -198,6 +206,11 @@ nt_status blk_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset,
 nt_status blk_pread(struct blk *b, void *data, size_t len, u64 offset, struct sense *sense)
 {
     return transfer(b, 0, &(struct iovec){data, len}, 1, offset, TRANSFER_READ, sense);
+}
+
+nt_status blk_pread_fresh(struct blk *b, void *data, size_t len, u64 offset, struct sense *sense)
+{
+    return transfer(b, 0, &(struct iovec){data, len}, 1, offset, TRANSFER_READ_FRESH, sense);
 }
 
 nt_status blk_pwrite(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense)

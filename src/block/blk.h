@@ -57,6 +57,8 @@ enum blk_flags {
     BLK_UNLOCKED = 4,  // with READONLY: only look, also at what somebody uses
 };
 
+enum { BLK_DIRECT_ALIGN = 4096 };
+
 struct blk {
     const struct blk_ops *ops;
     void *state; // the back end's own
@@ -79,6 +81,8 @@ struct blk_ops {
     nt_status (*open)(struct blk *b, const char *path);
     void (*close)(struct blk *b);
     nt_status (*preadv)(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
+    // The same past caches that may not be what the medium holds; may be NULL: there are none.
+    nt_status (*preadv_fresh)(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
     nt_status (*pwritev)(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
     nt_status (*flush)(struct blk *b, struct sense *sense); // SYNCHRONIZE CACHE
     // pwritev and flush in one, in whatever order is fastest; may be NULL.
@@ -105,6 +109,9 @@ nt_status blk_pread(struct blk *b, void *data, size_t len, u64 offset, struct se
 nt_status blk_pwrite(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense);
 nt_status blk_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
 nt_status blk_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
+// What the medium holds, past every cache on the way that can be passed. What was written and is still on its
+// way there is waited for. Costs least with memory and offsets aligned to BLK_DIRECT_ALIGN.
+nt_status blk_pread_fresh(struct blk *b, void *data, size_t len, u64 offset, struct sense *sense);
 // A write and a flush in one: afterwards it and all writes before are on stable storage, in no order.
 nt_status blk_pwrite_flush(struct blk *b, const void *data, size_t len, u64 offset, struct sense *sense);
 // The same for this medium only (a value of b->medium): when another one is in, unit attention 6/28/00 and
@@ -112,6 +119,8 @@ nt_status blk_pwrite_flush(struct blk *b, const void *data, size_t len, u64 offs
 // land on the new medium only because the attention went to another command.
 nt_status blk_read_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
                           struct sense *s);
+nt_status blk_read_fresh_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
+                                struct sense *s);
 nt_status blk_write_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,
                            struct sense *s);
 nt_status blk_write_flush_medium(struct blk *b, u64 medium, const struct iovec *iov, int n, u64 offset,

@@ -28,6 +28,7 @@ const struct blk_ops blk_dev_ops = {
     .open = open_device,
     .close = blk_file_close,
     .preadv = blk_file_preadv,
+    .preadv_fresh = blk_file_preadv_fresh,
     .pwritev = blk_file_pwritev,
     .pwritev_flush = blk_file_pwritev_flush,
     .flush = blk_file_flush,

@@ -11,7 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { IOV_BATCH = 64, DIRECT_ALIGN = 4096, DIRECT_UNTRIED = -1, DIRECT_NONE = -2 };
+enum { IOV_BATCH = 64, DIRECT_UNTRIED = -1, DIRECT_NONE = -2 };
 
 struct file {
     char *path;
@@ -141,6 +141,32 @@ void blk_file_close(struct blk *b)
     free(f);
 }
 
+// Threads that find it untried at once: one of them wins.
+static int direct_get(struct blk *b)
+{
+    struct file *f = b->state;
+    int known = f->direct;
+    if (known != DIRECT_UNTRIED)
+        return known;
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", f->fd);
+    int fd = open(name, (blk_has(b, BLK_READONLY) ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+    int found = fd < 0 ? DIRECT_NONE : fd;
+    if (atomic_compare_exchange_strong(&f->direct, &known, found))
+        return found;
+    if (fd >= 0)
+        close(fd);
+    return known;
+}
+
+// The descriptor that passes the page cache; negative when this transfer cannot go that way.
+static int direct_for(struct blk *b, const struct iovec *iov, int n, u64 offset)
+{
+    bool fits = n == 1 && offset % BLK_DIRECT_ALIGN == 0 && iov->iov_len % BLK_DIRECT_ALIGN == 0 &&
+                (uintptr_t)iov->iov_base % BLK_DIRECT_ALIGN == 0;
+    return fits ? direct_get(b) : DIRECT_NONE;
+}
+
 // The kernel may transfer less than asked; go on from there. The caller's iovec stays as it is.
 static nt_status transfer(struct blk *b, const struct iovec *iov, int n, u64 offset, bool write,
                           struct sense *sense)
@@ -174,6 +200,28 @@ static nt_status transfer(struct blk *b, const struct iovec *iov, int n, u64 off
 
 nt_status blk_file_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
+    return transfer(b, iov, n, offset, false, sense);
+}
+
+// Past the page cache, before which the kernel writes what is dirty there. Where that cannot be done the
+// cache is told to forget: what is dirty stays in it, and was not written yet, so it is not on the medium to
+// look at.
+nt_status blk_file_preadv_fresh(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                                struct sense *sense)
+{
+    enum { FOLIO_MAX = 2 << 20 }; // the cache keeps a folio of which only a part is forgotten
+    const struct file *f = b->state;
+    TRY(blk_file_ready(b, sense));
+    int fd = direct_for(b, iov, n, offset);
+    ssize_t done = fd < 0 ? 0 : pread(fd, iov->iov_base, iov->iov_len, (off_t)offset);
+    if (fd >= 0 && done == (ssize_t)iov->iov_len)
+        return STATUS_SUCCESS;
+    if (done < 0 && errno != EINVAL && errno != EINTR)
+        return report_errno(sense, errno);
+    u64 from = align_down(offset, FOLIO_MAX), end = offset;
+    for (int i = 0; i < n; i++)
+        end += iov[i].iov_len;
+    (void)posix_fadvise(f->fd, (off_t)from, (off_t)(align_up(end, FOLIO_MAX) - from), POSIX_FADV_DONTNEED);
     return transfer(b, iov, n, offset, false, sense);
 }
 
@@ -247,30 +295,12 @@ nt_status blk_file_command(struct blk *b, enum blk_command c, struct sense *sens
     return STATUS_SUCCESS;
 }
 
-// Threads that find it untried at once: one of them wins.
-static int direct_get(struct file *f)
-{
-    int known = f->direct;
-    if (known != DIRECT_UNTRIED)
-        return known;
-    char name[64];
-    snprintf(name, sizeof name, "/proc/self/fd/%d", f->fd);
-    int fd = open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
-    int found = fd < 0 ? DIRECT_NONE : fd;
-    if (atomic_compare_exchange_strong(&f->direct, &known, found))
-        return found;
-    if (fd >= 0)
-        close(fd);
-    return known;
-}
-
 // Past the page cache, so that it is on its way together with what the cache begins to write, and the flush
 // finds nothing that it would have to begin. False: written in the usual way instead.
-static bool write_direct(struct file *f, const struct iovec *iov, int n, u64 offset)
+static bool write_direct(struct blk *b, const struct iovec *iov, int n, u64 offset)
 {
-    bool fits = n == 1 && offset % DIRECT_ALIGN == 0 && iov->iov_len % DIRECT_ALIGN == 0 &&
-                (uintptr_t)iov->iov_base % DIRECT_ALIGN == 0;
-    int fd = fits ? direct_get(f) : DIRECT_NONE;
+    const struct file *f = b->state;
+    int fd = direct_for(b, iov, n, offset);
     if (fd < 0)
         return false;
     (void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
@@ -280,9 +310,8 @@ static bool write_direct(struct file *f, const struct iovec *iov, int n, u64 off
 nt_status blk_file_pwritev_flush(struct blk *b, const struct iovec *iov, int n, u64 offset,
                                  struct sense *sense)
 {
-    struct file *f = b->state;
     TRY(blk_file_ready(b, sense));
-    if (!write_direct(f, iov, n, offset))
+    if (!write_direct(b, iov, n, offset))
         TRY(transfer(b, iov, n, offset, true, sense));
     return blk_file_flush(b, sense);
 }
@@ -307,6 +336,7 @@ const struct blk_ops blk_file_ops = {
     .open = open_file,
     .close = blk_file_close,
     .preadv = blk_file_preadv,
+    .preadv_fresh = blk_file_preadv_fresh,
     .pwritev = blk_file_pwritev,
     .pwritev_flush = blk_file_pwritev_flush,
     .flush = blk_file_flush,

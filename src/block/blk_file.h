@@ -15,6 +15,8 @@ typedef int blk_file_probe(int fd, const struct stat *st, u64 *size, u32 *sector
 nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, bool exclusive);
 void blk_file_close(struct blk *b);
 nt_status blk_file_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
+nt_status blk_file_preadv_fresh(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                                struct sense *sense);
 nt_status blk_file_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
 nt_status blk_file_pwritev_flush(struct blk *b, const struct iovec *iov, int n, u64 offset,
                                  struct sense *sense);

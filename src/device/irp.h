@@ -64,6 +64,7 @@ enum irp_flags {
         1,                // SL_OVERRIDE_VERIFY_VOLUME: sent by a mount or a verify, passes DO_VERIFY_VOLUME
     IRP_LOW_PRIORITY = 4, // CHECK_VERIFY2: do not start a stopped unit
     IRP_WRITE_FLUSH = 8,  // a write to a drive: with it, all before it is on stable storage
+    IRP_READ_FRESH = 16,  // a read from a drive: past every cache, what the medium holds
 };
 
 // A reparse point met on the path walk, for the layer that rewrites names and restarts (STATUS_REPARSE).

@@ -339,6 +339,13 @@ static nt_status stack_preadv(struct blk *b, const struct iovec *iov, int n, u64
     return stack_transfer(b, IRP_MJ_READ, 0, iov, n, offset);
 }
 
+static nt_status stack_preadv_fresh(struct blk *b, const struct iovec *iov, int n, u64 offset,
+                                    struct sense *sense)
+{
+    (void)sense;
+    return stack_transfer(b, IRP_MJ_READ, IRP_READ_FRESH, iov, n, offset);
+}
+
 static nt_status stack_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
     (void)sense;
@@ -372,6 +379,7 @@ static const struct blk_ops stack_ops = {
     .open = stack_open,
     .close = stack_close,
     .preadv = stack_preadv,
+    .preadv_fresh = stack_preadv_fresh,
     .pwritev = stack_pwritev,
     .pwritev_flush = stack_pwritev_flush,
     .flush = stack_flush,

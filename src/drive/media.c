@@ -38,7 +38,9 @@ static nt_status send_flush(struct drive *drive, const struct command *c, u64 me
 
 static nt_status send_read(struct drive *drive, const struct command *c, u64 medium, struct sense *sense)
 {
-    return blk_read_medium(drive->blk, medium, c->iov, c->iov_count, c->offset, sense);
+    bool fresh = c->flags & IRP_READ_FRESH;
+    return (fresh ? blk_read_fresh_medium : blk_read_medium)(drive->blk, medium, c->iov, c->iov_count,
+                                                             c->offset, sense);
 }
 
 static nt_status send_write(struct drive *drive, const struct command *c, u64 medium, struct sense *sense)

@@ -332,9 +332,11 @@ static void a_stack_is_a_block_device(void **state)
     assert_int_equal(disk.last_flags, IRP_OVERRIDE_VERIFY);
     assert_memory_equal(x, "he", 2);
     assert_memory_equal(y, "llo", 4);
-    assert_int_equal(disk.calls, 2);
-    assert_ok(blk_flush(b, NULL));
+    assert_ok(blk_pread_fresh(b, x, 2, SIZE - 6, NULL));
+    assert_int_equal(disk.last_flags, IRP_OVERRIDE_VERIFY | IRP_READ_FRESH);
     assert_int_equal(disk.calls, 3);
+    assert_ok(blk_flush(b, NULL));
+    assert_int_equal(disk.calls, 4);
     assert_ok(blk_ready(b, NULL));
     assert_status(blk_pread(b, data, 1, SIZE, NULL), STATUS_NONEXISTENT_SECTOR);
     blk_close(b);
