@@ -61,7 +61,7 @@ install: ## install from a release build (DESTDIR is honoured)
 	@$(call build,build-release,release) && meson install -C build-release --no-rebuild
 
 clean: ## remove the build directories
-	@rm -rf build build-release build-asan build-tsan build-clang build-gcc build-fuzz
+	@rm -rf build build-release build-asan build-tsan build-clang build-gcc build-fuzz build-fresh
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -6,11 +6,12 @@
 # Does nothing, and needs no rights and no network, when all of them are there.
 set -eu
 
-packages="gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjson-c-dev libcmocka-dev libfuse3-dev fuse3 python3"
+packages="make gcc g++ meson ninja-build pkg-config libisal-dev libutf8proc-dev libjson-c-dev libcmocka-dev libfuse3-dev"
+packages="$packages fuse3 python3 git acl groff-base ntfs-3g e2fsprogs mount" # programs that tests start
 case "${1:-}" in
-ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev git groff-base" ;;
-bench) packages="$packages btrfs-progs e2fsprogs ntfs-3g" ;;
-torture) packages="$packages git rsync acl fio stress-ng e2fsprogs postgresql postgresql-contrib dpkg-dev debhelper texinfo" ;;
+ci) packages="$packages clang clang-format clang-tidy libclang-rt-dev debootstrap" ;;
+bench) packages="$packages btrfs-progs" ;;
+torture) packages="$packages rsync fio stress-ng postgresql postgresql-contrib dpkg-dev debhelper texinfo" ;;
 "") ;;
 *) echo "usage: $0 [ci|bench|torture]" >&2; exit 2 ;;
 esac

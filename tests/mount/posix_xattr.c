@@ -367,7 +367,8 @@ ROOT_CASE(acl_is_for_owners)
 
 CASE(acl_through_the_tools)
 {
-    EQUAL(system("command -v setfacl getfacl >/dev/null") ? 1 : 0, 0);
+    if (system("command -v setfacl getfacl >/dev/null") != 0)
+        skip("setfacl and getfacl are not installed");
     touch("f");
     new_dir("d", 0755);
     EQUAL(system("setfacl -m u:4002:rw,g:4200:r f && setfacl -d -m u:4002:rwx d && touch d/g"), 0);
