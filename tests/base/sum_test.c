@@ -6,6 +6,9 @@
 
 #include "tests/test.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/sum.h"
 
 static void check_values(void **state)
@@ -49,9 +52,29 @@ static void upper_halves_are_left_clean(void **state)
 #endif
 }
 
+// The sums themselves are assembly: one byte too much must be a finding all the same.
+static void a_sanitizer_sees_what_is_summed(void **state)
+{
+    (void)state;
+#if SUM_TELLS_SANITIZER
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            u8 *data = calloc(1, 100);
+            (void)!freopen("/dev/null", "w", stderr);
+            _exit(i == 0 ? sum_crc32c(data, 101) == 1 : sum_crc64(data, 101) == 1);
+        }
+        int how;
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how) || WEXITSTATUS(how) > 1);
+    }
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(check_values), cmocka_unit_test(zero_blocks),
-                                       cmocka_unit_test(upper_halves_are_left_clean)};
+                                       cmocka_unit_test(upper_halves_are_left_clean),
+                                       cmocka_unit_test(a_sanitizer_sees_what_is_summed)};
     return cmocka_run_group_tests_name("sum", tests, NULL, NULL);
 }

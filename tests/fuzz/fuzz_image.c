@@ -41,6 +41,16 @@ static void engine_check(struct image *m, u32 flags)
 
 // --- by the file system --------------------------------------------------------------------------
 
+// Into memory of just this size, so that a sanitizer sees a step beyond it.
+static void read_exactly(hf_handle h, u64 at, size_t len)
+{
+    size_t done;
+    u8 *data = malloc(len);
+    FUZZ_ASSERT(data != NULL);
+    any(hf_read(h, at, data, len, &done));
+    free(data);
+}
+
 static void read_file(hf_handle h)
 {
     static u8 buffer[1 << 16];
@@ -51,6 +61,11 @@ static void read_file(hf_handle h)
         if (hf_read(h, at, buffer, sizeof buffer, &done) != STATUS_SUCCESS)
             break;
     any(hf_read(h, st.size - 1, buffer, sizeof buffer, &done));
+    for (size_t len = 1; len <= 65536; len *= 16) {
+        read_exactly(h, 0, len);
+        read_exactly(h, 4095, len);
+        read_exactly(h, 16384, len);
+    }
     any(hf_query(h, FileStreamInformation, buffer, sizeof buffer, &done));
     any(hf_query(h, FileHardLinkInformation, buffer, sizeof buffer, &done));
     any(hf_query(h, FileAllInformation, buffer, sizeof buffer, &done));
