@@ -301,7 +301,7 @@ void stream_get_info(struct stream *m, struct stream_info *info);
 // Up to the end of the stream; END_OF_FILE when offset is at or beyond it. DATA_CHECKSUM_ERROR: nothing is
 // returned.
 nt_status stream_read(struct stream *m, u64 offset, void *data, size_t len, size_t *done);
-// Extends the stream. DISK_FULL, DATA_CHECKSUM_ERROR (part of a rotten cluster). On failure *done bytes were
+// Extends the stream. DISK_FULL, DATA_CHECKSUM_ERROR (part of a rotten unit). On failure *done bytes were
 // written.
 nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t len, size_t *done);
 nt_status stream_set_size(struct stream *m, u64 size);

@@ -44,7 +44,8 @@ static nt_status extent_decode(struct store *s, struct slice key, struct slice v
     bool summed = e->flags & EXTENT_SUMMED;
     if (e->clusters == 0 || e->clusters > extent_most(s, summed) || (e->flags & ~(u32)EXTENT_FLAGS) ||
         value.len != sizeof *raw + sum_bytes(s, e) || e->unit >= s->units || units > s->units - e->unit ||
-        e->unit % s->cluster_units != 0 || e->first > INT64_MAX / s->cluster)
+        e->unit % s->cluster_units != 0 || e->first + (e->clusters - 1) > (u64)INT64_MAX / s->cluster ||
+        e->first > INT64_MAX)
         return STATUS_FILE_CORRUPT_ERROR;
     from = MAX(from, e->first);
     end = MIN(end, e->first + e->clusters);
@@ -151,24 +152,41 @@ static nt_status unmap_one(struct txn *t, u64 data, const struct extent *e, u64 
     return txn_free(t, unit, units, e->birth == s->generation);
 }
 
-nt_status extent_unmap(struct txn *t, u64 data, u64 first, u64 end, u32 most, bool *done, u64 *freed)
+// Of clusters that may be shared so many go at once as are counted alike: each run is a record.
+static nt_status shorten_to_run(struct txn *t, const struct extent *e, u64 from, u64 *to)
+{
+    struct store *s = t->store;
+    u32 count;
+    u64 run;
+    if (!(e->flags & EXTENT_SHARED))
+        return STATUS_SUCCESS;
+    txn_hold_refs(t);
+    TRY(refs_count(s, e->unit + (from - e->first) * s->cluster_units, (*to - from) * s->cluster_units, &count,
+                   &run));
+    *to = MIN(*to, from + (run + s->cluster_units - 1) / s->cluster_units);
+    return STATUS_SUCCESS;
+}
+
+nt_status extent_unmap(struct txn *t, u64 data, u64 first, u64 end, u64 *next, u64 *freed)
 {
     struct extent e;
-    *done = false;
+    *next = first;
     *freed = 0;
-    for (u32 n = 0; n < most && first < end; n++) {
-        nt_status status = extent_find(t->store, data, first, &e);
-        if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && e.first >= end))
+    while (*next < end) {
+        nt_status status = extent_find(t->store, data, *next, &e);
+        if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && e.first >= end)) {
+            *next = end;
             break;
+        }
         TRY(status);
-        u64 from = MAX(first, e.first), to = MIN(end, e.first + e.clusters);
+        u64 from = MAX(*next, e.first), to = MIN(end, e.first + e.clusters);
+        TRY(shorten_to_run(t, &e, from, &to));
         TRY(unmap_one(t, data, &e, from, to));
         *freed += to - from;
-        first = to;
-        if (n + 1 == most)
-            return STATUS_SUCCESS;
+        *next = to;
+        if (txn_is_full(t))
+            break;
     }
-    *done = true;
     return STATUS_SUCCESS;
 }
 
@@ -200,38 +218,32 @@ nt_status extent_map(struct txn *t, u64 data, const struct extent *e)
 // Keep the allocated count of the stream in a record, which may be gone by now.
 static nt_status count_freed(struct txn *t, const struct key *stream, u64 freed)
 {
-    struct record record;
-    u32 at = stream_offset(stream);
-    nt_status status = tree_find(t->store, stream, TREE_EQUAL, &record);
-    if (status == STATUS_NO_SUCH_FILE)
+    struct raw_stream raw;
+    nt_status status = stream_load(t->store, stream, &raw);
+    if (status == STATUS_NO_SUCH_FILE || status == STATUS_FILE_CORRUPT_ERROR)
         return STATUS_SUCCESS;
     TRY(status);
-    if (record.len < at + sizeof(struct raw_stream))
-        return STATUS_SUCCESS;
-    struct raw_stream *raw = (struct raw_stream *)(record.value + at);
-    u64 allocated = from_le64(raw->allocated);
-    raw->allocated = to_le64(allocated - MIN(allocated, freed * t->store->cluster));
-    return tree_patch(t, stream, at, raw, sizeof *raw);
+    u64 allocated = from_le64(raw.allocated);
+    raw.allocated = to_le64(allocated - MIN(allocated, freed * t->store->cluster));
+    return tree_patch(t, stream, stream_offset(stream), &raw, sizeof raw);
 }
 
-static nt_status trim_batch(struct txn *t, u64 data, u64 first, const struct key *stream, bool orphan,
-                            bool *done)
+static nt_status trim_batch(struct txn *t, u64 data, u64 *first, const struct key *stream, bool orphan)
 {
-    enum { BATCH = 16 };
     u64 freed;
-    TRY(extent_unmap(t, data, first, UINT64_MAX, BATCH, done, &freed));
+    TRY(extent_unmap(t, data, *first, UINT64_MAX, first, &freed));
     if (stream && freed > 0)
         TRY(count_freed(t, stream, freed));
-    return orphan && *done ? orphan_remove_tail(t, data) : STATUS_SUCCESS;
+    return orphan && *first == UINT64_MAX ? orphan_remove_tail(t, data) : STATUS_SUCCESS;
 }
 
 nt_status extent_trim(struct store *s, u64 data, u64 first, const struct key *stream, bool orphan)
 {
-    for (bool done = false; !done;) {
+    do {
         struct txn *t;
         TRY(txn_begin(s, TXN_FREEING, &t));
-        TRY(txn_end(t, trim_batch(t, data, first, stream, orphan, &done)));
-    }
+        TRY(txn_end(t, trim_batch(t, data, &first, stream, orphan)));
+    } while (first != UINT64_MAX);
     return STATUS_SUCCESS;
 }
 

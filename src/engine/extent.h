@@ -23,8 +23,9 @@ nt_status extent_find_part(struct store *s, u64 data, u64 cluster, u64 end, stru
 nt_status extent_put(struct txn *t, u64 data, const struct extent *e);
 struct extent extent_part(const struct store *s, const struct extent *e, u64 first,
                           u64 end); // as an extent of its own
-// Unmap [first, end): trims, splits and frees, at most `most` records. *freed: clusters that were mapped.
-nt_status extent_unmap(struct txn *t, u64 data, u64 first, u64 end, u32 most, bool *done, u64 *freed);
+// Unmap [first, end): trims, splits and frees, until the transaction is full. *next: where it stopped, behind
+// first; *freed: clusters that were mapped.
+nt_status extent_unmap(struct txn *t, u64 data, u64 first, u64 end, u64 *next, u64 *freed);
 // Map, joining it to the extent before when they fit together.
 nt_status extent_map(struct txn *t, u64 data, const struct extent *e);
 // Unmap everything from cluster first on, in as many transactions as it takes. With a stream's key: keep its

@@ -22,11 +22,10 @@ nt_status object_orphan(struct txn *t, u64 id)
 // Remove what is left of an object, a few records in a transaction; at last its place in the orphan list.
 static nt_status reap_records(struct txn *t, u64 id, bool *done)
 {
-    enum { BATCH = 8 };
     struct key key;
     struct record record;
     *done = false;
-    for (int n = 0; n < BATCH; n++) {
+    while (!txn_is_full(t)) {
         key_begin(&key, id, 0);
         nt_status status = tree_find(t->store, &key, TREE_ABOVE, &record);
         if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && get_be64(record.key.b) != id)) {
@@ -85,14 +84,12 @@ static nt_status reap_streams(struct store *s, u64 id)
 static nt_status reap_default_stream(struct store *s, u64 id)
 {
     struct key key;
-    struct record record;
+    struct raw_stream raw;
     key_begin(&key, id, KIND_INODE);
-    nt_status status = tree_find(s, &key, TREE_EQUAL, &record);
-    if (status == STATUS_SUCCESS && record.len == sizeof(struct raw_inode)) {
-        u64 data = from_le64(((const struct raw_inode *)record.value)->data.data);
-        return data != id ? extent_trim(s, data, 0, NULL, false) : STATUS_SUCCESS;
-    }
-    return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
+    nt_status status = stream_load(s, &key, &raw);
+    if (status == STATUS_SUCCESS && from_le64(raw.data) != id)
+        return extent_trim(s, from_le64(raw.data), 0, NULL, false);
+    return status == STATUS_NO_SUCH_FILE || status == STATUS_FILE_CORRUPT_ERROR ? STATUS_SUCCESS : status;
 }
 
 nt_status object_reap(struct store *s, u64 id)
@@ -145,15 +142,12 @@ static nt_status adopt_tail(struct txn *t, u64 id)
 {
     struct store *s = t->store;
     struct key key;
-    struct record record;
+    struct raw_stream raw;
     struct extent e;
     key_begin(&key, id, KIND_INODE);
-    TRY(tree_find(s, &key, TREE_EQUAL, &record));
-    if (record.len != sizeof(struct raw_inode))
-        return STATUS_FILE_CORRUPT_ERROR;
-    const struct raw_stream *raw = &((const struct raw_inode *)record.value)->data;
-    u64 size = from_le64(raw->size), first = size / s->cluster + (size % s->cluster > 0);
-    if (from_le64(raw->data) != id)
+    TRY(stream_load(s, &key, &raw));
+    u64 size = from_le64(raw.size), first = size / s->cluster + (size % s->cluster > 0);
+    if (from_le64(raw.data) != id)
         return STATUS_SUCCESS;
     nt_status status = extent_find(s, id, first, &e);
     if (status == STATUS_NO_SUCH_FILE)
@@ -215,17 +209,14 @@ static nt_status look_extents(struct store *s, u64 data, u64 first)
 bool orphan_is_mapped(struct store *s, struct slice key, struct slice value, u64 *id)
 {
     struct orphan o;
-    struct record record;
+    struct raw_stream raw;
     *id = 0;
     if (decode_orphan(key, value, &o) != STATUS_SUCCESS)
         return false;
     *id = o.id;
     if (o.stream.len == 0)
         key_begin(&o.stream, o.id, KIND_INODE);
-    u32 stream = stream_offset(&o.stream);
-    return tree_find(s, &o.stream, TREE_EQUAL, &record) == STATUS_SUCCESS &&
-           record.len >= stream + sizeof(struct raw_stream) &&
-           from_le64(((const struct raw_stream *)(record.value + stream))->data) == o.id;
+    return stream_load(s, &o.stream, &raw) == STATUS_SUCCESS && from_le64(raw.data) == o.id;
 }
 
 nt_status orphan_look(struct store *s, struct slice key, struct slice value)
@@ -242,15 +233,13 @@ nt_status orphan_look(struct store *s, struct slice key, struct slice value)
         if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && get_be64(record.key.b) != o.id))
             return look_extents(s, o.id, 0);
         TRY(status);
-        u32 stream = stream_offset(&record.key);
         bool owner =
             key_belongs(&record.key, o.id, KIND_INODE) || key_belongs(&record.key, o.id, KIND_STREAM);
         if (!owner)
             continue;
-        if (record.len < stream + sizeof(struct raw_stream))
-            return STATUS_FILE_CORRUPT_ERROR;
-        u64 data = from_le64(((const struct raw_stream *)(record.value + stream))->data);
-        if (data != o.id)
-            TRY(look_extents(s, data, 0));
+        struct raw_stream raw;
+        TRY(stream_decode(key_slice(&record.key), (struct slice){record.value, record.len}, &raw));
+        if (from_le64(raw.data) != o.id)
+            TRY(look_extents(s, from_le64(raw.data), 0));
     }
 }

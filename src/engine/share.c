@@ -10,6 +10,7 @@
 
 // --- sums for a stream that has data -------------------------------------------------------------
 
+// The bytes of a stream without sums are what its file is: the sums begin with them.
 static nt_status sums_of(struct store *s, struct extent *e)
 {
     u8 buffer[PAGE_SIZE];
@@ -40,7 +41,8 @@ static nt_status convert_extent(struct txn *t, struct stream *m, struct extent *
     return extent_put(t, stream_data(m), e);
 }
 
-// May this extent be converted? Not if somebody else uses its clusters, and not if they are rotten already.
+// May this extent be converted? Not if another one uses its clusters, and not if they are rotten: without
+// sums that would be forgotten, so it does not matter here whether reads are refused.
 static nt_status convertible(struct stream *m, const struct extent *e)
 {
     struct store *s = m->store;
@@ -53,7 +55,7 @@ static nt_status convertible(struct stream *m, const struct extent *e)
             return STATUS_NOT_SUPPORTED;
     }
     for (u64 u = 0; (e->flags & EXTENT_SUMMED) && u < units; u++)
-        TRY(stream_read_mapped(m, e->first * s->cluster + u * s->unit, buffer, s->unit));
+        TRY(stream_read_checked(m, e->first * s->cluster + u * s->unit, buffer, s->unit));
     return STATUS_SUCCESS;
 }
 
@@ -62,7 +64,7 @@ static nt_status convert_all(struct stream *m, bool with_sums, u64 target)
     for (u64 cluster = 0;;) {
         struct extent e;
         struct txn *t;
-        nt_status status = extent_find(m->store, stream_data(m), cluster, &e);
+        nt_status status = stream_extent(m->store, &m->raw, cluster, UINT64_MAX, &e);
         if (status == STATUS_NO_SUCH_FILE)
             return STATUS_SUCCESS;
         TRY(status);
@@ -73,11 +75,11 @@ static nt_status convert_all(struct stream *m, bool with_sums, u64 target)
     }
 }
 
-static nt_status switch_data(struct txn *t, struct stream *m, const struct raw_stream *raw)
+static nt_status switch_data(struct change *c, u64 target)
 {
-    TRY(orphan_tail(t, stream_data(m), 0, NULL));
-    TRY(orphan_remove(t, from_le64(raw->data)));
-    return stream_save(t, m, raw);
+    TRY(orphan_tail(c->txn, stream_data(c->stream), 0, NULL));
+    c->raw.data = to_le64(target);
+    return orphan_remove(c->txn, target);
 }
 
 // A second mapping of the same clusters is built beside the first, and one transaction switches over. Cut
@@ -85,36 +87,46 @@ static nt_status switch_data(struct txn *t, struct stream *m, const struct raw_s
 static nt_status convert(struct stream *m, const struct raw_stream *wanted)
 {
     struct store *s = m->store;
-    struct raw_stream raw = *wanted;
     u64 old = stream_data(m), target = store_new_object(s);
+    struct change c;
     struct txn *t;
     TRY(txn_begin(s, TXN_NORMAL, &t));
     TRY(txn_end(t, orphan_tail(t, target, 0, NULL)));
-    nt_status status = convert_all(m, from_le16(raw.algorithm) != CHECKSUM_TYPE_NONE, target);
-    raw.data = to_le64(target);
+    nt_status status = convert_all(m, from_le16(wanted->algorithm) != CHECKSUM_TYPE_NONE, target);
     if (status == STATUS_SUCCESS)
-        status = txn_begin(s, TXN_NORMAL, &t);
+        status = change_begin(m, TXN_NORMAL, &c);
     if (status == STATUS_SUCCESS) {
-        status = txn_end(t, switch_data(t, m, &raw));
-        if (status == STATUS_SUCCESS)
-            stream_adopt(m, &raw);
+        c.raw = *wanted;
+        status = change_end(&c, switch_data(&c, target));
     }
     nt_status trimmed = extent_trim(s, status == STATUS_SUCCESS ? old : target, 0, NULL, true);
     return status != STATUS_SUCCESS ? status : trimmed;
+}
+
+static nt_status is_empty(struct stream *m, bool *empty)
+{
+    struct extent e;
+    nt_status status = stream_extent(m->store, &m->raw, 0, 0, &e);
+    *empty = status == STATUS_NO_SUCH_FILE;
+    return *empty ? STATUS_SUCCESS : status;
 }
 
 nt_status stream_set_integrity(struct stream *m, u16 algorithm, bool enforcement_off)
 {
     TRY(store_writable(m->store));
     SCOPE_LOCK(&m->writer);
+    bool empty;
     TRY(stream_finish_tail(m)); // a conversion would take it along
+    TRY(is_empty(m, &empty));
+    if (!empty && !stream_summed(m) && algorithm != CHECKSUM_TYPE_NONE)
+        TRY(stream_clear_tail(m, align_up(stream_size(m), m->store->cluster)));
     struct raw_stream raw = m->raw;
     u32 flags = stream_flags(m) & ~(u32)STREAM_ENFORCEMENT_OFF;
     raw.algorithm = to_le16(algorithm);
     raw.flags = to_le16((u16)(flags | (enforcement_off ? STREAM_ENFORCEMENT_OFF : 0)));
-    if (stream_summed(m) != (algorithm != CHECKSUM_TYPE_NONE) && from_le64(raw.allocated) > 0)
+    if (stream_summed(m) != (algorithm != CHECKSUM_TYPE_NONE) && !empty)
         return convert(m, &raw);
-    return stream_save_alone(m, &raw);
+    return stream_save(m, &raw);
 }
 
 // --- clones --------------------------------------------------------------------------------------
@@ -124,63 +136,78 @@ struct clone {
     u64 from, to, end; // clusters: the next one in source and target, and where source ends
 };
 
-// A target's state with other flags and another count of clusters.
-static struct raw_stream raw_after(const struct stream *m, i64 clusters)
+static le16 flags_shared(const struct stream *m)
 {
-    struct raw_stream raw = m->raw;
-    raw.flags = to_le16((u16)(stream_flags(m) | STREAM_SHARED));
-    raw.allocated = to_le64(from_le64(raw.allocated) + (u64)(clusters * (i64)m->store->cluster));
-    return raw;
+    return to_le16((u16)(stream_flags(m) | STREAM_SHARED));
 }
 
-// One extent (or one hole) of the source's range.
-static nt_status clone_step(struct txn *t, struct clone *c, u64 *clusters)
+// How many clusters of the source's range are one piece: of one extent whose units are counted alike, or a
+// hole.
+static nt_status clone_piece(struct txn *t, const struct clone *c, bool *mapped, u64 *n)
 {
-    struct stream *source = c->source, *target = c->target;
     struct store *s = t->store;
     struct extent e;
-    bool done;
-    u64 freed, hole_end = c->end;
-    nt_status status = extent_find(s, stream_data(source), c->from, &e);
-    if (status != STATUS_SUCCESS && status != STATUS_NO_SUCH_FILE)
-        return status;
-    bool mapped = status == STATUS_SUCCESS && e.first <= c->from;
-    if (status == STATUS_SUCCESS && !mapped)
-        hole_end = MIN(hole_end, e.first);
-    u64 n = (mapped ? MIN(c->end, e.first + e.clusters) : hole_end) - c->from;
-    SCOPE_HOLD_WRITE(&target->lock);
-    if (mapped) {
-        // Marked before anything is freed: the two ranges may be neighbours in one stream.
-        e.flags |= EXTENT_SHARED;
-        TRY(refs_add(t, e.unit + (c->from - e.first) * s->cluster_units, n * s->cluster_units));
-        TRY(extent_put(t, stream_data(source), &e));
+    u64 run;
+    u32 count;
+    *n = c->end - c->from;
+    nt_status status = stream_extent(s, &c->source->raw, c->from, 0, &e);
+    *mapped = status == STATUS_SUCCESS && e.first <= c->from;
+    if (status == STATUS_NO_SUCH_FILE)
+        return STATUS_SUCCESS;
+    TRY(status);
+    if (!*mapped) {
+        *n = MIN(*n, e.first - c->from);
+        return STATUS_SUCCESS;
     }
-    TRY(extent_unmap(t, stream_data(target), c->to, c->to + n, UINT32_MAX, &done, &freed));
-    if (mapped) {
-        struct extent copy = extent_part(s, &e, c->from, c->from + n);
-        copy.first = c->to;
-        TRY(extent_put(t, stream_data(target), &copy));
-    }
-    struct raw_stream raw = raw_after(target, (mapped ? (i64)n : 0) - (i64)freed);
-    TRY(stream_save(t, target, &raw));
-    target->raw = raw;
+    *n = MIN(*n, e.first + e.clusters - c->from);
+    txn_hold_refs(t);
+    TRY(refs_count(s, e.unit + (c->from - e.first) * s->cluster_units, *n * s->cluster_units, &count, &run));
+    *n = MIN(*n, (run + s->cluster_units - 1) / s->cluster_units);
+    return STATUS_SUCCESS;
+}
+
+// Map the source's clusters [c->from, c->from + n) in the target too.
+static nt_status clone_map(struct txn *t, const struct clone *c, u64 n)
+{
+    struct store *s = t->store;
+    struct extent e;
+    TRY(stream_extent(s, &c->source->raw, c->from, UINT64_MAX, &e));
+    e.flags |= EXTENT_SHARED;
+    TRY(refs_add(t, e.unit + (c->from - e.first) * s->cluster_units, n * s->cluster_units));
+    struct extent copy = extent_part(s, &e, c->from, c->from + n);
+    copy.first = c->to;
+    TRY(extent_put(t, stream_data(c->target), &copy));
+    return extent_put(t, stream_data(c->source), &e);
+}
+
+// One piece of the source's range, or as much of it as the transaction has room for.
+static nt_status clone_step(struct change *change, const struct clone *c, u64 *clusters)
+{
+    struct txn *t = change->txn;
+    bool mapped;
+    u64 n, freed, next;
+    change_close(change);
+    TRY(clone_piece(t, c, &mapped, &n));
+    TRY(extent_unmap(t, stream_data(c->target), c->to, c->to + n, &next, &freed));
+    n = next - c->to;
+    if (mapped)
+        TRY(clone_map(t, c, n)); // looked up again: source and target may have been one extent
+    change->raw.flags = flags_shared(c->target);
+    change_count(change, mapped ? n : 0, freed);
     *clusters = n;
     return STATUS_SUCCESS;
 }
 
 static nt_status clone_range(struct clone *c)
 {
-    struct raw_stream source = raw_after(c->source, 0);
-    TRY(stream_save_alone(c->source, &source));
+    struct raw_stream source = c->source->raw;
+    source.flags = flags_shared(c->source);
+    TRY(stream_save(c->source, &source));
     while (c->from < c->end) {
-        struct txn *t;
+        struct change change;
         u64 n = 0;
-        struct raw_stream before = c->target->raw;
-        TRY(txn_begin(c->source->store, TXN_NORMAL, &t));
-        nt_status status = txn_end(t, clone_step(t, c, &n));
-        if (status != STATUS_SUCCESS)
-            stream_adopt(c->target, &before);
-        TRY(status);
+        TRY(change_begin(c->target, TXN_NORMAL, &change));
+        TRY(change_end(&change, clone_step(&change, c, &n)));
         c->from += n;
         c->to += n;
     }

@@ -2,7 +2,8 @@
 // File data. Streams with sums (integrity streams): every write goes to new clusters, data first, then
 // mapping and sums in one transaction; reads check whole aligned 16 KiB units. Streams without: written in
 // place, never checked. Writers of one stream take turns (writer); readers share lock, which a writer takes
-// exclusively only to change the mapping.
+// exclusively from its first change of the mapping until the transaction is over: what is undone was never
+// seen.
 #include "engine/stream.h"
 #include "engine/extent.h"
 #include "engine/orphan.h"
@@ -16,12 +17,8 @@ enum { CLUSTER_MAX = 65536, WRITE_CHUNK = 1 << 20 };
 
 static nt_status load(struct store *s, const struct key *key, struct raw_stream *raw)
 {
-    struct record record;
-    nt_status status = tree_find(s, key, TREE_EQUAL, &record);
+    nt_status status = stream_load(s, key, raw);
     TRY(status == STATUS_NO_SUCH_FILE ? STATUS_OBJECT_NAME_NOT_FOUND : status);
-    if (record.len < stream_offset(key) + sizeof *raw)
-        return STATUS_FILE_CORRUPT_ERROR;
-    memcpy(raw, record.value + stream_offset(key), sizeof *raw);
     return from_le64(raw->size) > INT64_MAX ? STATUS_FILE_CORRUPT_ERROR : STATUS_SUCCESS;
 }
 
@@ -66,27 +63,48 @@ void stream_get_info(struct stream *m, struct stream_info *info)
                                  .shared = stream_flags(m) & STREAM_SHARED};
 }
 
-// Write a new state into the record; ours follows when the transaction has succeeded.
-nt_status stream_save(struct txn *t, struct stream *m, const struct raw_stream *raw)
+// --- changes -------------------------------------------------------------------------------------
+
+nt_status change_begin(struct stream *m, enum txn_kind kind, struct change *c)
 {
-    if (memcmp(raw, &m->raw, sizeof *raw) == 0)
-        return STATUS_SUCCESS;
-    return tree_patch(t, &m->key, stream_offset(&m->key), raw, sizeof *raw);
+    *c = (struct change){.stream = m, .raw = m->raw};
+    return txn_begin(m->store, kind, &c->txn);
 }
 
-void stream_adopt(struct stream *m, const struct raw_stream *raw)
+void change_close(struct change *c)
 {
-    SCOPE_HOLD_WRITE(&m->lock);
-    m->raw = *raw;
+    if (!c->closed)
+        hold_write(&c->stream->lock);
+    c->closed = true;
 }
 
-nt_status stream_save_alone(struct stream *m, const struct raw_stream *raw)
+void change_count(struct change *c, u64 mapped, u64 unmapped)
 {
-    struct txn *t;
-    TRY(txn_begin(m->store, TXN_NORMAL, &t));
-    TRY(txn_end(t, stream_save(t, m, raw)));
-    stream_adopt(m, raw);
-    return STATUS_SUCCESS;
+    u64 allocated = from_le64(c->raw.allocated) + mapped * c->stream->store->cluster;
+    c->raw.allocated = to_le64(allocated - MIN(allocated, unmapped * c->stream->store->cluster));
+}
+
+nt_status change_end(struct change *c, nt_status status)
+{
+    struct stream *m = c->stream;
+    if (status == STATUS_SUCCESS && memcmp(&c->raw, &m->raw, sizeof c->raw) != 0)
+        status = tree_patch(c->txn, &m->key, stream_offset(&m->key), &c->raw, sizeof c->raw);
+    status = txn_end(c->txn, status);
+    if (status == STATUS_SUCCESS) {
+        change_close(c);
+        m->raw = c->raw;
+    }
+    if (c->closed)
+        hold_release(&m->lock);
+    return status;
+}
+
+nt_status stream_save(struct stream *m, const struct raw_stream *raw)
+{
+    struct change c;
+    TRY(change_begin(m, TXN_NORMAL, &c));
+    c.raw = *raw;
+    return change_end(&c, STATUS_SUCCESS);
 }
 
 // --- reading -------------------------------------------------------------------------------------
@@ -104,72 +122,101 @@ u32 stream_sum_size(const struct store *s)
     return extent_sum_size(s) / s->cluster_units;
 }
 
-// Compare the units of one extent that were read into data (file offset pos). DATA_CHECKSUM_ERROR at the
-// first bad one.
-static nt_status verify(struct stream *m, const struct extent *e, u64 pos, const u8 *data, u64 len)
+nt_status stream_extent(struct store *s, const struct raw_stream *raw, u64 cluster, u64 end, struct extent *e)
 {
-    const struct store *s = m->store;
+    u64 data = from_le64(raw->data);
+    TRY(end == UINT64_MAX ? extent_find(s, data, cluster, e) : extent_find_part(s, data, cluster, end, e));
+    bool summed = from_le16(raw->algorithm) != CHECKSUM_TYPE_NONE;
+    return summed == !!(e->flags & EXTENT_SUMMED) ? STATUS_SUCCESS : STATUS_FILE_CORRUPT_ERROR;
+}
+
+// The first unit from `at` on, of those of an extent that were read into data (file offset pos), that does
+// not match its sum; len when all do.
+static u64 next_bad(const struct store *s, const struct extent *e, u64 pos, const u8 *data, u64 at, u64 len)
+{
     u32 size = stream_sum_size(s);
-    u64 unit = (pos - e->first * s->cluster) / s->unit;
-    for (u64 at = 0; at < len; at += s->unit, unit++) {
+    const u8 *sums = e->sums + (pos - e->first * s->cluster) / s->unit * size;
+    for (; at < len; at += s->unit) {
         u8 sum[8];
         stream_unit_sum(s, data + at, sum);
-        if (memcmp(sum, e->sums + unit * size, size) == 0)
-            continue;
-        u64 start = align_down(pos + at, PAGE_SIZE);
-        atomic_fetch_add(&m->store->checksum_errors, 1);
-        if (!stream_enforced(m))
-            continue;
-        store_event(m->store, 133, m->id, start, PAGE_SIZE);
-        status_set_text("bytes %llu to %llu do not match their checksum", (unsigned long long)start,
-                        (unsigned long long)start + PAGE_SIZE - 1);
-        return STATUS_DATA_CHECKSUM_ERROR;
+        if (memcmp(sum, sums + at / s->unit * size, size) != 0)
+            return at;
     }
-    return STATUS_SUCCESS;
+    return len;
 }
+
+static nt_status report_rot(struct stream *m, u64 pos)
+{
+    u64 start = align_down(pos, PAGE_SIZE);
+    store_event(m->store, 133, m->id, start, PAGE_SIZE);
+    status_set_text("bytes %llu to %llu do not match their checksum", (unsigned long long)start,
+                    (unsigned long long)start + PAGE_SIZE - 1);
+    return STATUS_DATA_CHECKSUM_ERROR;
+}
+
+// What a reader does about units that do not match their sums, and which they were.
+struct judge {
+    bool lenient; // go on; else the first one fails the read
+    u32 bad;      // those of a cluster, one bit each
+};
 
 // Fill data with [pos, pos + len) of the mapping, holes as zeros. Sums are checked, so with them pos and len
 // are whole units.
-nt_status stream_read_mapped(struct stream *m, u64 pos, u8 *data, u64 len)
+static nt_status read_mapped(struct stream *m, u64 pos, u8 *data, u64 len, struct judge *judge)
 {
     const struct store *s = m->store;
-    while (len > 0) {
+    for (u64 done = 0, n; done < len; done += n) {
         struct extent e;
-        u64 n = len;
-        u64 end = (pos + len + s->cluster - 1) / s->cluster;
-        nt_status status = extent_find_part(m->store, stream_data(m), pos / s->cluster, end, &e);
-        if (status != STATUS_SUCCESS && status != STATUS_NO_SUCH_FILE)
-            return status;
-        if (status == STATUS_SUCCESS && e.first * s->cluster <= pos) {
-            u64 into = pos - e.first * s->cluster;
-            n = MIN(len, (u64)e.clusters * s->cluster - into);
-            TRY(io_read(&s->io, data, n, e.unit * s->unit + into));
-            if (e.flags & EXTENT_SUMMED)
-                TRY(verify(m, &e, pos, data, n));
-        } else {
+        u64 at = pos + done, end = (pos + len + s->cluster - 1) / s->cluster;
+        n = len - done;
+        nt_status status = stream_extent(m->store, &m->raw, at / s->cluster, end, &e);
+        if (status == STATUS_NO_SUCH_FILE || (status == STATUS_SUCCESS && e.first * s->cluster > at)) {
             if (status == STATUS_SUCCESS)
-                n = MIN(len, e.first * s->cluster - pos);
-            memset(data, 0, n);
+                n = MIN(n, e.first * s->cluster - at);
+            memset(data + done, 0, n);
+            continue;
         }
-        pos += n;
-        data += n;
-        len -= n;
+        TRY(status);
+        u64 into = at - e.first * s->cluster;
+        n = MIN(n, (u64)e.clusters * s->cluster - into);
+        TRY(io_read(&s->io, data + done, n, e.unit * s->unit + into));
+        if (!(e.flags & EXTENT_SUMMED))
+            continue;
+        for (u64 b = 0; (b = next_bad(s, &e, at, data + done, b, n)) < n; b += s->unit) {
+            atomic_fetch_add(&m->store->checksum_errors, 1);
+            if (!judge->lenient)
+                return report_rot(m, at + b);
+            judge->bad |= (done + b) / s->unit < 32 ? 1u << (done + b) / s->unit : 0;
+        }
     }
     return STATUS_SUCCESS;
 }
 
+nt_status stream_read_checked(struct stream *m, u64 pos, u8 *data, u64 len)
+{
+    struct judge judge = {.lenient = false};
+    return read_mapped(m, pos, data, len, &judge);
+}
+
+static nt_status read_enforced(struct stream *m, u64 pos, u8 *data, u64 len)
+{
+    struct judge judge = {.lenient = !stream_enforced(m)};
+    return read_mapped(m, pos, data, len, &judge);
+}
+
 // Reads of integrity streams go by whole 16 KiB units: full ones straight into the caller's memory, cut ones
-// through a buffer.
+// through a buffer. Clusters behind the end are not looked at: they may be on their way to another owner.
 static nt_status read_units(struct stream *m, u64 pos, u8 *data, u64 len)
 {
     u8 unit[PAGE_SIZE];
+    u64 end = align_up(stream_size(m), m->store->cluster);
     while (len > 0) {
         u64 into = pos % PAGE_SIZE, n = MIN(len, PAGE_SIZE - into);
         if (into == 0 && len >= PAGE_SIZE) {
             n = align_down(len, PAGE_SIZE);
-            TRY(stream_read_mapped(m, pos, data, n));
+            TRY(read_enforced(m, pos, data, n));
         } else {
-            TRY(stream_read_mapped(m, pos - into, unit, sizeof unit));
+            TRY(read_enforced(m, pos - into, unit, MIN(sizeof unit, end - (pos - into))));
             memcpy(data, unit + into, n);
         }
         pos += n;
@@ -188,8 +235,7 @@ nt_status stream_read(struct stream *m, u64 offset, void *data, size_t len, size
     if (offset >= stream_size(m))
         return STATUS_END_OF_FILE;
     u64 n = MIN((u64)len, stream_size(m) - offset);
-    nt_status status =
-        stream_summed(m) ? read_units(m, offset, data, n) : stream_read_mapped(m, offset, data, n);
+    nt_status status = stream_summed(m) ? read_units(m, offset, data, n) : read_enforced(m, offset, data, n);
     if (status != STATUS_SUCCESS) {
         memset(data, 0, n); // what did not match its sum is nobody's data
         return status;
@@ -207,7 +253,7 @@ nt_status stream_map(struct stream *m, u64 offset, u64 *device, u64 *len)
     SCOPE_HOLD_READ(&m->lock);
     if (offset >= stream_size(m))
         return STATUS_END_OF_FILE;
-    nt_status status = extent_find_part(m->store, stream_data(m), offset / s->cluster, 0, &e); // without sums
+    nt_status status = stream_extent(m->store, &m->raw, offset / s->cluster, 0, &e); // without sums
     *len = stream_size(m) - offset;
     if (status == STATUS_NO_SUCH_FILE)
         return STATUS_SUCCESS;
@@ -231,106 +277,124 @@ struct piece {
     u64 size; // the stream's size afterwards, if that is more than before
 };
 
-// The old content of a cluster that is not overwritten as a whole; checked, so that rot is not given a new
-// sum.
-static nt_status old_cluster(struct stream *m, u64 cluster, u8 *buffer)
+// A cluster at the edge of a write as it will be. Units that keep old bytes are read and checked; *bad: those
+// that are rotten, one bit each, and stay so. What the write replaces wholly, or up to the end of the stream,
+// is not looked at.
+static nt_status edge_fill(struct stream *m, const struct piece *p, u64 cluster, u8 *data, u32 *bad)
 {
-    u64 pos = cluster * m->store->cluster;
-    if (pos >= stream_size(m)) {
-        memset(buffer, 0, m->store->cluster);
-        return STATUS_SUCCESS;
-    }
-    return stream_read_mapped(m, pos, buffer, m->store->cluster);
-}
-
-static void overlay(u8 *edge, u64 edge_start, u32 cluster, const struct piece *p)
-{
-    u64 from = MAX(edge_start, p->offset), to = MIN(edge_start + cluster, p->offset + p->len);
-    memcpy(edge + (from - edge_start), p->data + (from - p->offset), to - from);
+    const struct store *s = m->store;
+    u64 start = cluster * s->cluster, end = start + s->cluster, size = stream_size(m);
+    u64 from = MAX(start, p->offset), to = MIN(end, p->offset + p->len);
+    u64 old = MIN(end, MAX(start, align_up(size, s->unit))); // nothing from there on
+    u64 head = MIN(old, align_up(from, s->unit)), tail = to < size ? align_down(to, s->unit) : old;
+    struct judge front = {.lenient = true}, back = front;
+    if (tail <= head)
+        head = tail = old;
+    memset(data + (head - start), 0, end - head);
+    if (head > start)
+        TRY(read_mapped(m, start, data, head - start, &front));
+    if (tail < old)
+        TRY(read_mapped(m, tail, data + (tail - start), old - tail, &back));
+    *bad = front.bad | (tail < old ? back.bad << (tail - start) / s->unit : 0);
+    for (u64 at = align_down(from, s->unit); at < to && stream_enforced(m); at += s->unit)
+        if (*bad >> (at - start) / s->unit & 1)
+            return report_rot(m, at);
+    memcpy(data + (from - start), p->data + (from - p->offset), to - from);
+    if (to >= size)
+        memset(data + (to - start), 0, end - to);
+    return STATUS_SUCCESS;
 }
 
 // The clusters [first, first + count) as they will be, in at most three parts: cut clusters in the edge
 // buffers, whole ones where the caller has them.
-static nt_status gather(struct stream *m, const struct piece *p, u64 first, u32 count,
-                        u8 edge[2][CLUSTER_MAX], struct iovec iov[3], int *parts)
+struct gathered {
+    struct iovec iov[3];
+    u32 bad[3]; // of each part
+    int parts;
+};
+
+static nt_status gather_edge(struct stream *m, const struct piece *p, u64 cluster, u8 *buffer,
+                             struct gathered *g)
 {
-    u32 cluster = m->store->cluster;
-    u64 start = first * cluster, end = start + (u64)count * cluster, p_end = p->offset + p->len;
-    bool head = p->offset > start, tail = p_end < end;
-    u64 tail_start = end - cluster;
-    *parts = 0;
-    if (head || (tail && count == 1)) {
-        TRY(old_cluster(m, first, edge[0]));
-        overlay(edge[0], start, cluster, p);
-        iov[(*parts)++] = (struct iovec){edge[0], cluster};
-        start += cluster;
-        tail = tail && count > 1;
-    }
-    u64 middle_end = tail ? tail_start : end;
-    if (start < middle_end) {
-        u8 *whole = (u8 *)(uintptr_t)(p->data + (start - p->offset));
-        iov[(*parts)++] = (struct iovec){whole, middle_end - start};
-    }
-    if (tail) {
-        // What lies behind the old end is zero already.
-        if (p_end >= stream_size(m))
-            memset(edge[1], 0, cluster);
-        else
-            TRY(old_cluster(m, tail_start / cluster, edge[1]));
-        overlay(edge[1], tail_start, cluster, p);
-        iov[(*parts)++] = (struct iovec){edge[1], cluster};
-    }
+    TRY(edge_fill(m, p, cluster, buffer, &g->bad[g->parts]));
+    g->iov[g->parts++] = (struct iovec){buffer, m->store->cluster};
     return STATUS_SUCCESS;
 }
 
-static void sum_parts(const struct store *s, const struct iovec *iov, int parts, u8 *sums)
+static nt_status gather(struct stream *m, const struct piece *p, u64 first, u32 count,
+                        u8 buffer[2][CLUSTER_MAX], struct gathered *g)
 {
-    for (int i = 0; i < parts; i++) {
-        for (size_t at = 0; at < iov[i].iov_len; at += s->unit) {
-            stream_unit_sum(s, (const u8 *)iov[i].iov_base + at, sums);
-            sums += stream_sum_size(s);
+    u32 cluster = m->store->cluster;
+    u64 start = first * cluster, end = start + (u64)count * cluster;
+    bool head = p->offset > start, tail = p->offset + p->len < end;
+    g->parts = 0;
+    if (head || (tail && count == 1)) {
+        TRY(gather_edge(m, p, first, buffer[0], g));
+        start += cluster;
+        tail = tail && count > 1;
+    }
+    u64 middle_end = tail ? end - cluster : end;
+    if (start < middle_end) {
+        u8 *whole = (u8 *)(uintptr_t)(p->data + (start - p->offset));
+        g->bad[g->parts] = 0;
+        g->iov[g->parts++] = (struct iovec){whole, middle_end - start};
+    }
+    return tail ? gather_edge(m, p, first + count - 1, buffer[1], g) : STATUS_SUCCESS;
+}
+
+// A unit with rotten bytes in it gets a sum that it does not match, so that it goes on being reported.
+static void sum_parts(const struct store *s, const struct gathered *g, u8 *sums)
+{
+    u32 size = stream_sum_size(s);
+    for (int i = 0; i < g->parts; i++) {
+        for (size_t at = 0; at < g->iov[i].iov_len; at += s->unit, sums += size) {
+            stream_unit_sum(s, (const u8 *)g->iov[i].iov_base + at, sums);
+            bool rotten = at / s->unit < 32 && g->bad[i] >> at / s->unit & 1;
+            for (u32 b = 0; rotten && b < size; b++)
+                sums[b] = (u8)~sums[b];
         }
     }
 }
 
-// Replace the mapping of an extent's range by the extent, and the record with it.
-static nt_status switch_mapping(struct txn *t, struct stream *m, const struct extent *e, u64 new_size)
+// Replace the mapping of an extent's range by the extent, or by as much of it as the transaction has room
+// for: the rest of its units is given back.
+static nt_status switch_mapping(struct change *c, struct extent *e)
 {
-    struct raw_stream raw = m->raw;
-    bool done;
-    u64 freed;
-    SCOPE_HOLD_WRITE(&m->lock);
-    TRY(extent_unmap(t, stream_data(m), e->first, e->first + e->clusters, UINT32_MAX, &done, &freed));
-    TRY(extent_map(t, stream_data(m), e));
-    u64 allocated = from_le64(raw.allocated) + ((u64)e->clusters - freed) * m->store->cluster;
-    raw.allocated = to_le64(allocated);
-    raw.size = to_le64(MAX(stream_size(m), new_size));
-    TRY(stream_save(t, m, &raw));
-    m->raw = raw;
-    return STATUS_SUCCESS;
+    struct stream *m = c->stream;
+    struct store *s = m->store;
+    u64 next, freed, end = e->first + e->clusters;
+    change_close(c);
+    TRY(extent_unmap(c->txn, stream_data(m), e->first, end, &next, &freed));
+    e->clusters = (u32)(next - e->first);
+    if (next < end)
+        TRY(txn_free(c->txn, e->unit + (u64)e->clusters * s->cluster_units, (end - next) * s->cluster_units,
+                     true));
+    change_count(c, e->clusters, freed);
+    return extent_map(c->txn, stream_data(m), e);
 }
 
-static nt_status write_new(struct txn *t, struct stream *m, const struct piece *p, u32 most, u64 *written)
+static nt_status write_new(struct change *c, const struct piece *p, u32 most, u64 *written)
 {
+    struct stream *m = c->stream;
     struct store *s = m->store;
-    u8 edge[2][CLUSTER_MAX];
-    struct iovec iov[3];
+    u8 buffer[2][CLUSTER_MAX];
+    struct gathered g;
     struct extent e = {.first = p->offset / s->cluster,
                        .flags = stream_summed(m) ? EXTENT_SUMMED : 0,
                        .birth = s->generation};
     u64 into = p->offset % s->cluster;
     u64 want =
         MIN((into + p->len + s->cluster - 1) / s->cluster, (u64)MIN(most, extent_most(s, stream_summed(m))));
-    int parts;
-    TRY(txn_alloc(t, (u32)want, &e.unit, &e.clusters));
+    TRY(txn_alloc(c->txn, (u32)want, &e.unit, &e.clusters));
     struct piece here = *p;
     here.len = MIN(p->len, (u64)e.clusters * s->cluster - into);
-    TRY(gather(m, &here, e.first, e.clusters, edge, iov, &parts));
+    TRY(gather(m, &here, e.first, e.clusters, buffer, &g));
     if (stream_summed(m))
-        sum_parts(s, iov, parts, e.sums);
-    TRY(io_writev(&s->io, iov, parts, e.unit * s->unit));
-    TRY(switch_mapping(t, m, &e, MIN(p->size, here.offset + here.len)));
-    *written = here.len;
+        sum_parts(s, &g, e.sums);
+    TRY(io_writev(&s->io, g.iov, g.parts, e.unit * s->unit));
+    TRY(switch_mapping(c, &e));
+    *written = MIN(here.len, (u64)e.clusters * s->cluster - into);
+    c->raw.size = to_le64(MAX(stream_size(m), MIN(p->size, here.offset + *written)));
     return STATUS_SUCCESS;
 }
 
@@ -339,10 +403,10 @@ static nt_status write_new(struct txn *t, struct stream *m, const struct piece *
 static nt_status write_piece(struct stream *m, const struct piece *p, u32 most, u64 *written)
 {
     for (bool again = false;; again = true) {
-        struct txn *t;
+        struct change c;
         *written = 0;
-        TRY(txn_begin(m->store, TXN_NORMAL, &t));
-        nt_status status = txn_end(t, write_new(t, m, p, most, written));
+        TRY(change_begin(m, TXN_NORMAL, &c));
+        nt_status status = change_end(&c, write_new(&c, p, most, written));
         if (status != STATUS_DISK_FULL || again || atomic_load(&m->store->space.running.units) == 0)
             return status;
         TRY(store_commit(m->store));
@@ -357,7 +421,7 @@ static nt_status in_place(struct stream *m, u64 offset, u64 *len, u64 *device, u
     u64 cluster = offset / s->cluster, room = *len;
     *len = 0;
     *until_mapped = UINT32_MAX;
-    nt_status status = extent_find(s, stream_data(m), cluster, &e);
+    nt_status status = stream_extent(s, &m->raw, cluster, 0, &e);
     if (status == STATUS_NO_SUCH_FILE)
         return STATUS_SUCCESS;
     TRY(status);
@@ -391,7 +455,7 @@ static nt_status write_plain(struct stream *m, const struct piece *p, u64 *writt
     if (MIN(p->size, p->offset + n) > stream_size(m)) {
         struct raw_stream raw = m->raw;
         raw.size = to_le64(p->offset + n);
-        TRY(stream_save_alone(m, &raw));
+        TRY(stream_save(m, &raw));
     }
     *written = n;
     return STATUS_SUCCESS;
@@ -401,7 +465,7 @@ static nt_status write_plain(struct stream *m, const struct piece *p, u64 *writt
 static nt_status is_mapped(struct stream *m, u64 cluster, bool *mapped)
 {
     struct extent e;
-    nt_status status = extent_find(m->store, stream_data(m), cluster, &e);
+    nt_status status = stream_extent(m->store, &m->raw, cluster, 0, &e);
     *mapped = status == STATUS_SUCCESS && e.first <= cluster;
     return status == STATUS_NO_SUCH_FILE ? STATUS_SUCCESS : status;
 }
@@ -437,7 +501,8 @@ static nt_status reload(struct stream *m)
 {
     struct raw_stream raw;
     TRY(load(m->store, &m->key, &raw));
-    stream_adopt(m, &raw);
+    SCOPE_HOLD_WRITE(&m->lock);
+    m->raw = raw;
     return STATUS_SUCCESS;
 }
 
@@ -481,9 +546,10 @@ nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t le
 
 // The new end, zeros behind it in a cluster that is cut, and a note for whoever takes away the clusters
 // beyond: one step.
-static nt_status shrink_step(struct txn *t, struct stream *m, u64 size, u64 first, struct raw_stream *raw)
+static nt_status shrink_step(struct change *c, u64 size, u64 first)
 {
     static const u8 zeros[CLUSTER_MAX];
+    struct stream *m = c->stream;
     struct store *s = m->store;
     u64 end = MIN(first * s->cluster, stream_size(m)), written;
     bool mapped = false;
@@ -491,26 +557,20 @@ static nt_status shrink_step(struct txn *t, struct stream *m, u64 size, u64 firs
         TRY(is_mapped(m, size / s->cluster, &mapped));
     if (mapped) {
         struct piece p = {.offset = size, .data = zeros, .len = end - size};
-        TRY(write_new(t, m, &p, 1, &written));
+        TRY(write_new(c, &p, 1, &written));
     }
-    *raw = m->raw;
-    raw->size = to_le64(size);
-    TRY(stream_save(t, m, raw));
-    return orphan_tail(t, stream_data(m), first, &m->key);
+    c->raw.size = to_le64(size);
+    return orphan_tail(c->txn, stream_data(m), first, &m->key);
 }
 
 static nt_status shrink(struct stream *m, u64 size)
 {
     struct store *s = m->store;
     u64 first = (size + s->cluster - 1) / s->cluster;
-    struct raw_stream before = m->raw, after = before;
-    struct txn *t;
-    TRY(txn_begin(s, TXN_FREEING, &t));
-    nt_status status = txn_end(t, shrink_step(t, m, size, first, &after));
-    // Not inside the transaction: it may hold ref_mutex, which comes behind our lock.
-    stream_adopt(m, status == STATUS_SUCCESS ? &after : &before);
-    TRY(status);
-    status = extent_trim(s, stream_data(m), first, &m->key, true);
+    struct change c;
+    TRY(change_begin(m, TXN_FREEING, &c));
+    TRY(change_end(&c, shrink_step(&c, size, first)));
+    nt_status status = extent_trim(s, stream_data(m), first, &m->key, true);
     m->unfinished = status != STATUS_SUCCESS;
     if (m->unfinished)
         atomic_store(&s->unfinished, true);
@@ -532,29 +592,24 @@ nt_status stream_set_size(struct stream *m, u64 size)
     TRY(stream_clear_tail(m, size));
     struct raw_stream raw = m->raw;
     raw.size = to_le64(size);
-    return stream_save_alone(m, &raw);
+    return stream_save(m, &raw);
 }
 
-static nt_status punch_batch(struct txn *t, struct stream *m, u64 first, u64 end, bool *done)
+static nt_status punch_batch(struct change *c, u64 *first, u64 end)
 {
-    enum { BATCH = 16 };
-    struct raw_stream raw = m->raw;
     u64 freed;
-    SCOPE_HOLD_WRITE(&m->lock);
-    TRY(extent_unmap(t, stream_data(m), first, end, BATCH, done, &freed));
-    raw.allocated =
-        to_le64(from_le64(raw.allocated) - MIN(from_le64(raw.allocated), freed * m->store->cluster));
-    TRY(stream_save(t, m, &raw));
-    m->raw = raw;
+    change_close(c);
+    TRY(extent_unmap(c->txn, stream_data(c->stream), *first, end, first, &freed));
+    change_count(c, 0, freed);
     return STATUS_SUCCESS;
 }
 
 static nt_status punch(struct stream *m, u64 first, u64 end)
 {
-    for (bool done = false; !done && first < end;) {
-        struct txn *t;
-        TRY(txn_begin(m->store, TXN_FREEING, &t));
-        TRY(txn_end(t, punch_batch(t, m, first, end, &done)));
+    while (first < end) {
+        struct change c;
+        TRY(change_begin(m, TXN_FREEING, &c));
+        TRY(change_end(&c, punch_batch(&c, &first, end)));
     }
     return STATUS_SUCCESS;
 }
@@ -584,5 +639,5 @@ nt_status stream_set_sparse(struct stream *m, bool sparse)
     SCOPE_LOCK(&m->writer);
     struct raw_stream raw = m->raw;
     raw.flags = to_le16((u16)((stream_flags(m) & ~(u32)STREAM_SPARSE) | (sparse ? STREAM_SPARSE : 0)));
-    return stream_save_alone(m, &raw);
+    return stream_save(m, &raw);
 }

@@ -32,17 +32,31 @@ nt_status stream_key(struct store *s, u64 id, struct str name, struct key *key)
     return STATUS_SUCCESS;
 }
 
+nt_status stream_decode(struct slice key, struct slice value, struct raw_stream *raw)
+{
+    bool inode = key.p[8] == KIND_INODE, named = key.p[8] == KIND_STREAM;
+    if (!(inode && value.len == sizeof(struct raw_inode)) && !(named && value.len > sizeof *raw))
+        return STATUS_FILE_CORRUPT_ERROR;
+    memcpy(raw, value.p + (inode ? offsetof(struct raw_inode, data) : 0), sizeof *raw);
+    return STATUS_SUCCESS;
+}
+
+nt_status stream_load(struct store *s, const struct key *key, struct raw_stream *raw)
+{
+    struct record record;
+    TRY(tree_find(s, key, TREE_EQUAL, &record));
+    return stream_decode(key_slice(key), (struct slice){record.value, record.len}, raw);
+}
+
 nt_status stream_remove(struct txn *t, u64 id, struct str name, u64 *orphan)
 {
     struct key key;
-    struct record record;
+    struct raw_stream raw;
     *orphan = 0;
     TRY(name_key(t->store, &key, id, KIND_STREAM, NULL, name));
-    nt_status status = tree_find(t->store, &key, TREE_EQUAL, &record);
+    nt_status status = stream_load(t->store, &key, &raw);
     TRY(status == STATUS_NO_SUCH_FILE ? STATUS_OBJECT_NAME_NOT_FOUND : status);
-    if (record.len < sizeof(struct raw_stream))
-        return STATUS_FILE_CORRUPT_ERROR;
-    *orphan = from_le64(((const struct raw_stream *)record.value)->data);
+    *orphan = from_le64(raw.data);
     TRY(tree_delete(t, &key));
     return object_orphan(t, *orphan);
 }

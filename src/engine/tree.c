@@ -271,6 +271,7 @@ struct path {
     struct page *page[TREE_LEVELS_MAX + 1];
     u32 slot[TREE_LEVELS_MAX + 1];
     u32 top;
+    u32 made; // pages that changing it made
 };
 
 static void path_release(struct path *path)
@@ -287,6 +288,7 @@ static nt_status path_lock(struct store *s, const struct key *key, struct path *
         pthread_mutex_lock(&s->tree.mutex);
         struct ptr ptr = s->tree.root;
         u32 level = path->top = s->tree.level;
+        path->made = 0;
         memset(path->page, 0, sizeof path->page);
         while ((path->page[level] = page_find(s, &ptr, PAGE_TREE, level)) && level > 0) {
             path->slot[level] = child_index(path->page[level]->data, key_slice(key), TREE_EQUAL);
@@ -330,7 +332,7 @@ static struct ptr ptr_of(const struct page *p)
     return (struct ptr){{p->addr[0], p->addr[1]}, p->birth, 0};
 }
 
-static nt_status new_tree_page(struct store *s, u32 level, struct page **out)
+static nt_status new_tree_page(struct store *s, struct path *path, u32 level, struct page **out)
 {
     u64 addr[2];
     *out = NULL;
@@ -338,6 +340,7 @@ static nt_status new_tree_page(struct store *s, u32 level, struct page **out)
     nt_status status = page_new(s, addr, PAGE_TREE, level, out);
     if (status != STATUS_SUCCESS)
         space_free_page(s, addr, true);
+    path->made += status == STATUS_SUCCESS;
     return status;
 }
 
@@ -366,9 +369,9 @@ static void set_child(struct page *parent, u32 slot, const struct ptr *child)
 }
 
 // A copy of an older page in the running generation; takes over the pin on old.
-static nt_status page_copy(struct store *s, struct page *old, u32 level, struct page **out)
+static nt_status page_copy(struct store *s, struct path *path, struct page *old, u32 level, struct page **out)
 {
-    TRY(new_tree_page(s, level, out));
+    TRY(new_tree_page(s, path, level, out));
     struct page *copy = *out;
     struct raw_page *to = page_head(copy);
     const struct raw_page *from = page_head(old);
@@ -387,7 +390,7 @@ static nt_status path_make_writable(struct store *s, struct path *path)
         if (old->birth == s->generation)
             continue;
         page_repair(s, old);
-        TRY(page_copy(s, old, level, &copy));
+        TRY(page_copy(s, path, old, level, &copy));
         struct ptr ptr = ptr_of(copy);
         if (level == path->top)
             set_root(s, &ptr, level, copy);
@@ -404,7 +407,7 @@ static nt_status grow_root(struct store *s, struct path *path)
     struct page *root;
     if (path->top + 1 >= TREE_LEVELS_MAX)
         return STATUS_FILE_SYSTEM_LIMITATION;
-    TRY(new_tree_page(s, path->top + 1, &root));
+    TRY(new_tree_page(s, path, path->top + 1, &root));
     struct raw_ptr raw;
     struct ptr ptr = ptr_of(path->page[path->top]);
     ptr_encode(&ptr, &raw);
@@ -453,7 +456,7 @@ static nt_status split(struct store *s, struct path *path, u32 level, struct sli
     if (level == 0)
         at = node_search(left->data, key, &found);
     u32 first = split_point(left->data, level, at), count = node_count(left->data);
-    TRY(new_tree_page(s, level, &right));
+    TRY(new_tree_page(s, path, level, &right));
     struct key sep;
     if (level > 0)
         key_set(&sep, node_key(left->data, first));
@@ -532,6 +535,7 @@ nt_status tree_put(struct txn *t, const struct key *key, const void *value, u32 
     ASSERT(len <= VALUE_MAX);
     TRY(path_lock(t->store, key, &path));
     nt_status status = put_locked(t, &path, key, (struct slice){value, len});
+    t->dirtied += path.made;
     path_unlock(t->store, &path);
     return status;
 }
@@ -556,6 +560,7 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
         memcpy(leaf->data + (node_value(leaf->data, i).p - leaf->data) + offset, bytes, len);
         log_note_patch(t, key_slice(key), offset, (struct slice){bytes, len});
     }
+    t->dirtied += path.made;
     path_unlock(t->store, &path);
     return status;
 }
@@ -572,7 +577,7 @@ static bool join(struct store *s, struct path *path, u32 level, u32 j)
         goto keep;
     if (j < i && other->birth != s->generation) {
         struct page *copy;
-        if (page_copy(s, other, level, &copy) != STATUS_SUCCESS)
+        if (page_copy(s, path, other, level, &copy) != STATUS_SUCCESS)
             goto keep;
         ptr = ptr_of(copy);
         set_child(parent, j, &ptr);
@@ -675,6 +680,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
         log_note(t, LOG_DELETE, key_slice(key), (struct slice){NULL, 0});
         rebalance(s, &path);
     }
+    t->dirtied += path.made;
     path_unlock(s, &path);
     return status;
 }

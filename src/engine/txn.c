@@ -92,6 +92,8 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
     t->store = s;
     t->kind = kind;
     t->undo_used = 0;
+    t->dirtied = 0;
+    t->region = UINT64_MAX;
     t->free_count = t->alloc_count = 0;
     t->undoing = t->holds_refs = t->plain_data = t->note_lost = false;
     t->noting = noting;
@@ -212,9 +214,17 @@ nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters)
     return status;
 }
 
+bool txn_is_full(const struct txn *t)
+{
+    return t->dirtied >= TXN_PAGES / 2 || t->undo_used >= UNDO_FIRST;
+}
+
 nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now)
 {
     TRY(space_prefetch(t->store, unit, units));
+    u64 region = unit / SPACE_LEAF_UNITS;
+    t->dirtied += region != t->region;
+    t->region = region;
     return add_piece(&t->frees, &t->free_count, &t->free_room, (struct txn_piece){unit, units, born_now});
 }
 

@@ -15,6 +15,8 @@ struct txn {
     struct txn *next; // in the pool
     u8 *undo;         // records as they were before each change, newest last
     size_t undo_used, undo_room;
+    u32 dirtied; // pages that it made dirty, and those of the space map that its frees will
+    u64 region;  // of the last one
     struct txn_piece *frees, *allocs;
     u32 free_count, free_room, alloc_count, alloc_room;
     enum txn_kind kind;
@@ -35,6 +37,9 @@ nt_status txn_log(struct txn *t, const struct key *key, enum undo how, u32 offse
 nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters);
 nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now);
 void txn_hold_refs(struct txn *t);
+// It has done its share: what is left of a long piece of work belongs in another transaction. There is room
+// for the few records that end this one.
+bool txn_is_full(const struct txn *t);
 void txn_pool_destroy(struct store *s);
 
 #endif

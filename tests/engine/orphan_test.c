@@ -366,10 +366,9 @@ static void reaping_can_be_cut_short_anywhere(void **state)
         io_start_writes(&v.store->io); // open, but not reaped
         atomic_store(&v.store->readonly, false);
         for (int i = 0; i < batches; i++) {
-            bool all;
-            u64 freed;
+            u64 next, freed;
             assert_ok(txn_begin(v.store, TXN_FREEING, &t));
-            assert_ok(txn_end(t, extent_unmap(t, id, 0, UINT64_MAX, 16, &all, &freed)));
+            assert_ok(txn_end(t, extent_unmap(t, id, 0, UINT64_MAX, &next, &freed)));
         }
         assert_ok(store_commit(v.store));
         store_abandon(v.store);

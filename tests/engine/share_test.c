@@ -393,6 +393,51 @@ static void sums_are_made_and_dropped(void **state)
     }
 }
 
+// What a cut-off write left behind the end gets no good sum with the rest of its cluster.
+static void a_dirty_tail_is_zero_before_it_gets_sums(void **state)
+{
+    (void)state;
+    static const u32 clusters[] = {4096, 65536};
+    for (size_t i = 0; i < ARRAY_LEN(clusters); i++) {
+        struct volume v;
+        size_t done;
+        static u8 want[LEN];
+        volume_make(&v, 64 * MIB, clusters[i], 2, 0);
+        struct stream *m = make(&v, "f", CHECKSUM_TYPE_NONE);
+        fill(21);
+        assert_ok(stream_write(m, 0, data, 5000, &done));
+        assert_ok(blk_pwrite(v.blk, "left behind", 11, place_of(m, 4999) + 1, NULL));
+        assert_ok(stream_set_integrity(m, CHECKSUM_TYPE_CRC32, false));
+        assert_ok(stream_set_size(m, LEN));
+        memset(want, 0, LEN);
+        memcpy(want, data, 5000);
+        assert_content(m, want, LEN);
+        stream_close(m);
+        volume_check(&v);
+        volume_free(&v);
+    }
+}
+
+// Reads of it are not refused, but it is rotten still.
+static void rot_keeps_its_sums_when_they_are_not_enforced(void **state)
+{
+    (void)state;
+    struct volume v;
+    size_t done;
+    volume_make(&v, 64 * MIB, 4096, 2, 0);
+    struct stream *m = make(&v, "f", CHECKSUM_TYPE_CRC32);
+    fill(22);
+    write_all(m);
+    assert_ok(stream_set_integrity(m, CHECKSUM_TYPE_CRC32, true));
+    blk_sim_flip(v.blk, 0, place_of(m, 20000), 1);
+    assert_ok(stream_read(m, 20000, back, 1, &done));
+    assert_status(stream_set_integrity(m, CHECKSUM_TYPE_NONE, true), STATUS_DATA_CHECKSUM_ERROR);
+    assert_ok(stream_set_integrity(m, CHECKSUM_TYPE_CRC32, false));
+    assert_status(stream_read(m, 20000, back, 1, &done), STATUS_DATA_CHECKSUM_ERROR);
+    stream_close(m);
+    volume_free(&v);
+}
+
 static void flags_alone_change_nothing_else(void **state)
 {
     (void)state;
@@ -568,6 +613,8 @@ int main(void)
         cmocka_unit_test(rot_in_shared_clusters_shows_in_both),
         cmocka_unit_test(a_cluster_has_at_most_8175_users),
         cmocka_unit_test(sums_are_made_and_dropped),
+        cmocka_unit_test(a_dirty_tail_is_zero_before_it_gets_sums),
+        cmocka_unit_test(rot_keeps_its_sums_when_they_are_not_enforced),
         cmocka_unit_test(flags_alone_change_nothing_else),
         cmocka_unit_test(a_stream_that_shares_clusters_is_not_converted),
         cmocka_unit_test(a_conversion_that_is_cut_short),

@@ -3,8 +3,13 @@
 // against a model.
 #include "tests/test.h"
 
+#include <pthread.h>
+#include <sched.h>
+
+#include "block/blk_sim.h"
 #include "engine/store.h"
 #include "engine/stream.h"
+#include "engine/txn.h"
 #include "tests/engine/volume.h"
 
 static struct stream *make(struct volume *v, const char *name, bool summed)
@@ -108,6 +113,88 @@ static void writes_go_to_new_places(void **state)
     volume_free(&v);
 }
 
+// Nothing that changes a part of a damaged unit gives the rest of it a good sum, also when reads are not
+// refused; the other units of its cluster can be written, and it can be written whole.
+static void rot_stays_until_its_unit_is_replaced(void **state)
+{
+    (void)state;
+    static const u32 clusters[] = {4096, 65536};
+    enum { LEN = 65536 };
+    static const struct {
+        u64 at, len;
+        enum { WRITE, ZERO, CUT } how;
+        bool heals, beside; // beside: no byte of the damaged unit is changed
+    } steps[] = {
+        {16384 + 100, 1, WRITE, false, false},
+        {16384 + 4096 - 1, 1, WRITE, false, false},
+        {100, 16384 + 4, WRITE, false, false},
+        {16384 + 10, LEN, WRITE, false, false},
+        {16384 + 200, 50, ZERO, false, false},
+        {16384 + 2000, 0, CUT, false, false},
+        {100, 1, WRITE, false, true},
+        {0, 16384, WRITE, false, true},
+        {16384 * 2 + 100, 30, WRITE, false, true},
+        {16384 * 2 + 100, 0, CUT, false, true},
+        {16384, 16384, WRITE, true, false},
+        {16384, LEN, WRITE, true, false},
+        {16384 - 1, 16384 + 2, WRITE, true, false},
+        {100, LEN, WRITE, true, false},
+        {16384, 16384, ZERO, true, false},
+        {16384, 0, CUT, true, false},
+    };
+    static u8 data[LEN * 2], back[LEN * 2];
+    for (size_t i = 0; i < ARRAY_LEN(clusters) * ARRAY_LEN(steps) * 2; i++) {
+        const u32 cluster = clusters[i % 2];
+        const bool enforced = i / 2 % 2 == 0;
+        struct volume v;
+        size_t done;
+        u64 at = steps[i / 4].at, len = steps[i / 4].len;
+        volume_make(&v, 32 * MIB, cluster, 2, 0);
+        struct stream *m = make(&v, "f", true);
+        fill(data, sizeof data, 5);
+        assert_ok(stream_write(m, 0, data, LEN, &done));
+        flip(&v, m, 16384 + 1000);
+        assert_ok(stream_set_integrity(m, CHECKSUM_TYPE_CRC64, !enforced));
+        nt_status status = steps[i / 4].how == WRITE  ? stream_write(m, at, data + at, len, &done)
+                           : steps[i / 4].how == ZERO ? stream_zero(m, at, len)
+                                                      : stream_set_size(m, at);
+        bool refused = enforced && !steps[i / 4].heals && !steps[i / 4].beside;
+        assert_status(status, refused ? STATUS_DATA_CHECKSUM_ERROR : STATUS_SUCCESS);
+        assert_ok(stream_set_integrity(m, CHECKSUM_TYPE_CRC64, false));
+        if (at > 16384)
+            assert_status(stream_read(m, 16384, back, 1, &done),
+                          steps[i / 4].heals ? STATUS_SUCCESS : STATUS_DATA_CHECKSUM_ERROR);
+        if (steps[i / 4].heals)
+            volume_check(&v);
+        assert_ok(stream_read(m, 0, back, 16384, &done));
+        assert_memory_equal(back, data, 16384);
+        stream_close(m);
+        volume_free(&v);
+    }
+}
+
+// A shrink cuts them off and gives them back behind a reader's back.
+static void clusters_behind_the_end_are_not_read(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct extent e = {.first = 1, .flags = EXTENT_SUMMED};
+    u8 back[4096];
+    size_t done;
+    volume_make(&v, 32 * MIB, 4096, 2, 0);
+    struct stream *m = make(&v, "f", true);
+    assert_ok(stream_write(m, 0, "abc", 3, &done));
+    struct txn *t;
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(txn_alloc(t, 1, &e.unit, &e.clusters));
+    assert_ok(txn_end(t, extent_put(t, stream_data(m), &e)));
+    assert_ok(stream_read(m, 0, back, sizeof back, &done));
+    assert_int_equal(done, 3);
+    assert_memory_equal(back, "abc", 3);
+    stream_close(m);
+    volume_free(&v);
+}
+
 static void ends(void **state)
 {
     (void)state;
@@ -133,6 +220,139 @@ static void ends(void **state)
     stream_close(m);
     volume_check(&v);
     volume_free(&v);
+}
+
+// --- what readers see of a change that fails -----------------------------------------------------
+
+// Every fourth cluster is mapped, so that the record of the stream and the extents in the middle lie in
+// different leaves of the tree.
+enum { SPARSE = 3000, PLACE = 2000 * 4 };
+
+struct watch {
+    struct stream *stream, *source;
+    _Atomic bool stop;
+    _Atomic u64 reads, wrong; // wrong: neither the old bytes nor, where they may be, the new ones
+    _Atomic int allowed;      // the new ones' first byte; -1: none
+};
+
+static void *watch_place(void *context)
+{
+    struct watch *w = context;
+    u8 seen[4096];
+    size_t done;
+    while (!atomic_load(&w->stop)) {
+        int allowed = atomic_load(&w->allowed);
+        nt_status status = stream_read(w->stream, (u64)PLACE * 4096, seen, sizeof seen, &done);
+        bool fine = status != STATUS_SUCCESS || seen[0] == 'o' || seen[0] == allowed;
+        for (size_t i = 1; i < done; i++)
+            fine &= seen[i] == seen[0];
+        atomic_fetch_add(&w->wrong, !fine);
+        atomic_fetch_add(&w->reads, 1);
+    }
+    return NULL;
+}
+
+static nt_status change_place(struct watch *w, int how)
+{
+    static u8 data[2 * 4096];
+    u64 at = (u64)PLACE * 4096;
+    size_t done;
+    memset(data, 'N', sizeof data);
+    switch (how) {
+    case 0:
+        return stream_write(w->stream, at, data, sizeof data, &done);
+    case 1:
+        return stream_zero(w->stream, at, 4096);
+    case 2:
+        return stream_clone(w->source, 0, w->stream, at, 8192);
+    default:
+        return stream_set_size(w->stream, at + 4096 - 1);
+    }
+}
+
+static void sparse_make(struct volume *v, struct watch *w)
+{
+    static u8 data[8192];
+    size_t done;
+    volume_make(v, 256 * MIB, 4096, 2, 0);
+    *w = (struct watch){.stream = make(v, "f", true), .source = make(v, "source", true), .allowed = -1};
+    memset(data, 'o', sizeof data);
+    for (u64 n = 0; n < SPARSE; n++)
+        assert_ok(stream_write(w->stream, n * 4 * 4096, data, 4096, &done));
+    memset(data, 'N', sizeof data);
+    assert_ok(stream_write(w->source, 0, data, 8192, &done));
+    assert_ok(stream_clone(w->source, 0, w->stream, 0, 4096)); // the next one needs not mark the source
+    assert_ok(store_commit(v->store));
+}
+
+static void sparse_free(struct volume *v, struct watch *w)
+{
+    stream_close(w->stream);
+    stream_close(w->source);
+    store_abandon(v->store);
+    blk_close(v->blk);
+}
+
+// The leaf with the stream's own record is rotten, so each change fails when its mapping has been changed.
+static void nobody_sees_what_is_undone(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct watch w;
+    pthread_t threads[2];
+    struct page_trace trace;
+    struct stream_info before, after;
+    sparse_make(&v, &w);
+    assert_ok(tree_trace(v.store, &w.stream->key, &trace));
+    for (int copy = 0; copy < 2; copy++)
+        blk_sim_flip(v.blk, 0, trace.ptr[0].addr[copy] + 5000, 1);
+    store_purge(v.store);
+    stream_get_info(w.stream, &before);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, watch_place, &w);
+    for (int turn = 0; turn < 120; turn++) {
+        u64 reads = atomic_load(&w.reads);
+        assert_status(change_place(&w, turn % 4), STATUS_DISK_CORRUPT_ERROR);
+        while (atomic_load(&w.reads) < reads + 50)
+            sched_yield();
+    }
+    atomic_store(&w.stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(w.wrong, 0);
+    stream_get_info(w.stream, &after);
+    assert_memory_equal(&before, &after, sizeof after);
+    sparse_free(&v, &w);
+}
+
+// The n-th read of a change fails, or one of a reader's: what a reader gets is old or new, and behind the
+// change just what its status says.
+static void readers_beside_a_failing_device(void **state)
+{
+    (void)state;
+    static const int becomes[] = {'N', 0, 'N', 'o'};
+    for (int how = 0; how < 4; how++) {
+        for (u64 n = 1; n < 25; n += 3) {
+            struct volume v;
+            struct watch w;
+            pthread_t thread;
+            u8 seen;
+            size_t done;
+            sparse_make(&v, &w);
+            atomic_store(&w.allowed, becomes[how]);
+            store_purge(v.store);
+            pthread_create(&thread, NULL, watch_place, &w);
+            blk_sim_fail(v.blk, SIM_READ, n, (struct sense){SENSE_MEDIUM, 0x11, 0, 0});
+            nt_status status = change_place(&w, how);
+            atomic_store(&w.stop, true);
+            pthread_join(thread, NULL);
+            blk_sim_fail(v.blk, SIM_READ, 0, (struct sense){0});
+            assert_int_equal(w.wrong, 0);
+            assert_ok(stream_read(w.stream, (u64)PLACE * 4096, &seen, 1, &done));
+            assert_int_equal(seen, status == STATUS_SUCCESS ? becomes[how] : 'o');
+            sparse_free(&v, &w);
+        }
+    }
 }
 
 // --- random work against a model -----------------------------------------------------------------
@@ -302,7 +522,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rot_fails_the_whole_unit),
         cmocka_unit_test(writes_go_to_new_places),
+        cmocka_unit_test(rot_stays_until_its_unit_is_replaced),
+        cmocka_unit_test(clusters_behind_the_end_are_not_read),
         cmocka_unit_test(ends),
+        cmocka_unit_test(nobody_sees_what_is_undone),
+        cmocka_unit_test(readers_beside_a_failing_device),
         cmocka_unit_test(random_work_4k),
         cmocka_unit_test(random_work_64k),
     };

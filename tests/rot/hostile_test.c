@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "block/blk_sim.h"
+#include "engine/extent.h"
 #include "engine/store.h"
 #include "engine/stream.h"
 #include "engine/stream_record.h"
@@ -377,6 +378,66 @@ static void a_deleted_stream_of_another_name(void **state)
     read_everything(&i);
 }
 
+// A stream and its extent disagree about sums, in either way. Each read is into memory of just its size.
+static void extents_that_are_not_of_their_stream(void **state)
+{
+    static u8 data[PAGE_SIZE];
+    (void)state;
+    for (int summed = 0; summed < 2; summed++) {
+        struct image i;
+        struct store *s;
+        struct stream *m, *other;
+        struct {
+            struct raw_extent raw;
+            u8 sums[4];
+        } extent = {.raw = {.unit = to_le64(1000),
+                            .clusters = to_le32(1),
+                            .flags = to_le32(summed ? 0 : EXTENT_SUMMED)}};
+        struct key key;
+        size_t done;
+        image_make(&i);
+        page_begin(&i, data, 0);
+        put_inode(data, OBJECT_ROOT, FILE_ATTRIBUTE_DIRECTORY, 0);
+        for (u64 id = OBJECT_FIRST; id < OBJECT_FIRST + 2; id++) {
+            struct raw_inode inode = {
+                .attributes = to_le32(FILE_ATTRIBUTE_ARCHIVE),
+                .links = to_le32(1),
+                .data = {.size = to_le64(4096),
+                         .allocated = to_le64(id == OBJECT_FIRST ? 4096 : 0),
+                         .data = to_le64(id),
+                         .algorithm = to_le16(summed ? CHECKSUM_TYPE_CRC32 : CHECKSUM_TYPE_NONE)}};
+            key_begin(&key, id, KIND_INODE);
+            append(data, &key, &inode, sizeof inode);
+            key_begin(&key, id, KIND_EXTENT);
+            key_add_u64(&key, 0);
+            if (id == OBJECT_FIRST)
+                append(data, &key, &extent, sizeof extent.raw + (summed ? 0 : 4));
+        }
+        i.super.next_object = to_le64(OBJECT_FIRST + 2);
+        struct ptr root = page_end(&i, data);
+        image_root(&i, &root, 0);
+        assert_ok(store_open(i.blk, 0, CACHE, &s));
+        assert_ok(stream_open(s, OBJECT_FIRST, (struct str){NULL, 0}, &m));
+        assert_ok(stream_open(s, OBJECT_FIRST + 1, (struct str){NULL, 0}, &other));
+        for (size_t len = 1; len <= 4096; len *= 4) {
+            u8 *exact = malloc(len);
+            assert_status(stream_read(m, 4096 - len, exact, len, &done), STATUS_FILE_CORRUPT_ERROR);
+            free(exact);
+        }
+        assert_status(stream_write(m, 5, "x", 1, &done), STATUS_FILE_CORRUPT_ERROR);
+        assert_status(stream_zero(m, 5, 10), STATUS_FILE_CORRUPT_ERROR);
+        assert_status(stream_set_size(m, 100), STATUS_FILE_CORRUPT_ERROR);
+        assert_status(stream_clone(m, 0, other, 0, 4096), STATUS_FILE_CORRUPT_ERROR);
+        u16 algorithm = summed ? CHECKSUM_TYPE_NONE : CHECKSUM_TYPE_CRC32;
+        assert_status(stream_set_integrity(m, algorithm, false), STATUS_FILE_CORRUPT_ERROR);
+        assert_ok(stream_set_size(m, 0)); // it can be got rid of
+        stream_close(m);
+        stream_close(other);
+        assert_ok(store_close(s));
+        read_everything(&i);
+    }
+}
+
 int main(void)
 {
     signal(SIGALRM, on_alarm);
@@ -389,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_tree_in_the_space_map),
         cmocka_unit_test(a_chain_of_streams),
         cmocka_unit_test(a_deleted_stream_of_another_name),
+        cmocka_unit_test(extents_that_are_not_of_their_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
