@@ -48,6 +48,25 @@ bool status_from_name(const char *name, nt_status *status)
     return false;
 }
 
+bool status_is_damage(nt_status status)
+{
+    return status == STATUS_DISK_CORRUPT_ERROR || status == STATUS_FILE_CORRUPT_ERROR ||
+           status == STATUS_DATA_CHECKSUM_ERROR;
+}
+
+bool status_is_unreadable(nt_status status)
+{
+    static const nt_status said[] = {
+        STATUS_DEVICE_DATA_ERROR, STATUS_IO_DEVICE_ERROR,    STATUS_DEVICE_HARDWARE_ERROR,
+        STATUS_CRC_ERROR,         STATUS_IO_TIMEOUT,         STATUS_DATA_OVERRUN,
+        STATUS_NO_DATA_DETECTED,  STATUS_NONEXISTENT_SECTOR, STATUS_INVALID_DEVICE_REQUEST,
+        STATUS_UNRECOGNIZED_MEDIA};
+    for (size_t i = 0; i < ARRAY_LEN(said); i++)
+        if (status == said[i])
+            return true;
+    return false;
+}
+
 u32 status_to_win32(nt_status status)
 {
     const struct status_row *row = row_of(status);

@@ -20,6 +20,18 @@ u32 status_to_win32(nt_status status);
 nt_status status_from_errno(int error);
 int status_to_errno(nt_status status);
 
+// What a failed read says of the bytes that were asked for. Damage: they are there, and they are not those
+// that were written. Unreadable: the device did not give this place now, which says nothing of what is there;
+// another place may well be readable. All other failures tell of the medium, the request or of us: nothing is
+// known. Only damage may decide anything for good: end a log, take a record for lost.
+bool status_is_damage(nt_status status);
+bool status_is_unreadable(nt_status status);
+// Either: something else of the same medium is worth a try, a second copy or what comes next.
+static inline bool status_is_local(nt_status status)
+{
+    return status_is_damage(status) || status_is_unreadable(status);
+}
+
 // One line that says more about the last failure on this thread: which file, which range, which page. Never
 // NULL.
 void status_set_text(const char *format, ...) __attribute__((format(printf, 1, 2)));

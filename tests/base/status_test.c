@@ -58,6 +58,26 @@ static void severity(void **state)
     assert_false(HF_STATUS_IS_ERROR(STATUS_REPARSE));
 }
 
+// Wrong bytes, bytes that cannot be read now, and what tells of neither.
+static void three_answers_of_a_medium(void **state)
+{
+    (void)state;
+    static const nt_status damage[] = {STATUS_DISK_CORRUPT_ERROR, STATUS_FILE_CORRUPT_ERROR,
+                                       STATUS_DATA_CHECKSUM_ERROR};
+    static const nt_status unreadable[] = {STATUS_DEVICE_DATA_ERROR, STATUS_IO_DEVICE_ERROR,
+                                           STATUS_DEVICE_HARDWARE_ERROR, STATUS_IO_TIMEOUT};
+    static const nt_status neither[] = {
+        STATUS_SUCCESS,      STATUS_NO_MEDIA_IN_DEVICE,     STATUS_VERIFY_REQUIRED,
+        STATUS_WRONG_VOLUME, STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_SUCH_FILE,
+        STATUS_CANCELLED,    STATUS_MEDIA_WRITE_PROTECTED};
+    for (size_t i = 0; i < ARRAY_LEN(damage); i++)
+        assert_true(status_is_damage(damage[i]) && !status_is_unreadable(damage[i]));
+    for (size_t i = 0; i < ARRAY_LEN(unreadable); i++)
+        assert_true(!status_is_damage(unreadable[i]) && status_is_unreadable(unreadable[i]));
+    for (size_t i = 0; i < ARRAY_LEN(neither); i++)
+        assert_false(status_is_local(neither[i]));
+}
+
 static void error_text(void **state)
 {
     (void)state;
@@ -83,8 +103,13 @@ static void trace_keeps_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),    cmocka_unit_test(win32_errors), cmocka_unit_test(errno_both_ways),
-        cmocka_unit_test(severity), cmocka_unit_test(error_text),   cmocka_unit_test(trace_keeps_failures),
+        cmocka_unit_test(names),
+        cmocka_unit_test(win32_errors),
+        cmocka_unit_test(errno_both_ways),
+        cmocka_unit_test(severity),
+        cmocka_unit_test(error_text),
+        cmocka_unit_test(three_answers_of_a_medium),
+        cmocka_unit_test(trace_keeps_failures),
     };
     return cmocka_run_group_tests_name("status", tests, NULL, NULL);
 }
