@@ -83,6 +83,8 @@ struct store_info {
 nt_status store_format(struct blk *b, const struct store_format_options *options);
 
 // What medium is this? UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.
+// With the device's status and identity->generation above 0: the newest one may be where it cannot be read
+// now.
 nt_status store_identify(struct blk *b, struct store_identity *identity);
 
 // What the newest superblock says of a volume that somebody else may be writing to, for reports only. The

@@ -27,6 +27,10 @@ enum {
     LOG_BLOCKS_MAX = 256,
 };
 
+// Counters (generations, numbers of objects) begin low and count up by one: none of a real volume gets here.
+// One that claims so is opened for reading only, so that no counter ever wraps.
+#define COUNTER_END (1ull << 63)
+
 #define SUPER_MAGIC "HOLDFAST"
 #define PAGE_MAGIC  0x47504648u // "HFPG"
 #define LOG_MAGIC   0x474C4648u // "HFLG"

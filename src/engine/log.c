@@ -121,13 +121,15 @@ static u32 blocks_of(u32 bytes)
     return (bytes + BLOCK - 1) / BLOCK;
 }
 
-// May what was noted go to the log? Under store.mutex.
+// May what was noted go to the log? Under store.mutex. A store that failed may hold half a transaction, which
+// is a commit's to refuse.
 static bool fits(struct store *s)
 {
     const struct log *l = &s->log;
     return l->on && !l->overflow && !s->has_pending && !s->changed_super &&
-           l->features == atomic_load(&s->writer_features) && l->taken <= DATA_MOST &&
-           atomic_load(&s->cache.dirty_count) <= PAGES_MOST && l->head + blocks_of(l->used) <= l->blocks;
+           atomic_load(&s->failed) == STATUS_SUCCESS && l->features == atomic_load(&s->writer_features) &&
+           l->taken <= DATA_MOST && atomic_load(&s->cache.dirty_count) <= PAGES_MOST &&
+           l->head + blocks_of(l->used) <= l->blocks;
 }
 
 bool log_is_safe(const struct store *s, u64 noted)
@@ -201,6 +203,7 @@ nt_status log_write(struct store *s)
 
 // --- the area ------------------------------------------------------------------------------------
 
+// Inside the transaction that takes or frees the area: the gate keeps both in one commit.
 static void area_set(struct store *s, u64 unit, u32 blocks)
 {
     SCOPE_LOCK(&s->mutex);
@@ -215,13 +218,17 @@ u64 log_wish(const struct store *s)
     return s->log.unit ? 0 : size / s->unit;
 }
 
-static nt_status take_area(struct txn *t, u64 *unit, u32 *blocks)
+static nt_status take_area(struct txn *t)
 {
-    const struct store *s = t->store;
+    struct store *s = t->store;
+    u64 unit;
     u32 clusters;
-    TRY(txn_alloc(t, (u32)log_wish(s) / s->cluster_units, unit, &clusters));
-    *blocks = clusters * (s->cluster / BLOCK);
-    return *blocks * (u64)BLOCK >= AREA_MIN ? STATUS_SUCCESS : STATUS_DISK_FULL;
+    TRY(txn_alloc(t, (u32)log_wish(s) / s->cluster_units, &unit, &clusters));
+    u32 blocks = clusters * (s->cluster / BLOCK);
+    if (blocks * (u64)BLOCK < AREA_MIN)
+        return STATUS_DISK_FULL;
+    area_set(s, unit, blocks);
+    return STATUS_SUCCESS;
 }
 
 // The buffers stay until the store is freed.
@@ -236,12 +243,10 @@ static bool buffers_make(struct log *l)
 void log_make(struct store *s)
 {
     struct txn *t;
-    u64 unit;
-    u32 blocks = 0;
     if (!buffers_make(&s->log) || txn_begin(s, TXN_NORMAL, &t) != STATUS_SUCCESS)
         return;
-    if (txn_end(t, take_area(t, &unit, &blocks)) == STATUS_SUCCESS)
-        area_set(s, unit, blocks);
+    nt_status status = txn_end(t, take_area(t));
+    (void)status; // without a log each flush is a commit
 }
 
 static u64 area_units(const struct store *s)
@@ -260,9 +265,10 @@ nt_status log_remove(struct store *s)
     if (!s->log.unit)
         return STATUS_SUCCESS;
     TRY(txn_begin(s, TXN_FREEING, &t));
-    TRY(txn_end(t, txn_free(t, s->log.unit, area_units(s), false)));
-    area_set(s, 0, 0);
-    return STATUS_SUCCESS;
+    nt_status status = txn_free(t, s->log.unit, area_units(s), false);
+    if (status == STATUS_SUCCESS)
+        area_set(s, 0, 0);
+    return txn_end(t, status);
 }
 
 void log_destroy(struct store *s)
@@ -287,10 +293,12 @@ bool log_check_super(const struct raw_super *super)
 struct replay {
     struct store *store;
     const struct raw_super *super;
+    bool writes; // the volume is being opened for writing
     u8 *area;
     u32 blocks;
     u32 end, last; // blocks: behind the entries that count, and where the last of them begins
     u64 entries;
+    nt_status status[LOG_BLOCKS_MAX]; // of reading each block
 };
 
 struct item {
@@ -303,9 +311,11 @@ static const struct raw_log *head_at(const struct replay *r, u32 block)
     return (const struct raw_log *)(r->area + (u64)block * BLOCK);
 }
 
-// Is there an entry of this commit here, whole? *blocks: how long.
-static bool is_entry(const struct replay *r, u32 block, u32 *blocks)
+// Is there an entry of this commit here, whole? NO_SUCH_FILE: certainly not; any other status: it cannot be
+// known now. *blocks: how long.
+static nt_status entry_look(const struct replay *r, u32 block, u32 *blocks)
 {
+    TRY(r->status[block]);
     struct raw_log head = *head_at(r, block);
     u32 length = from_le32(head.length);
     *blocks = blocks_of(length);
@@ -313,12 +323,14 @@ static bool is_entry(const struct replay *r, u32 block, u32 *blocks)
         *blocks > r->blocks - block || memcmp(head.volume, r->super->uuid, sizeof head.volume) != 0 ||
         from_le64(head.generation) != from_le64(r->super->generation) ||
         from_le64(head.super_sum) != from_le64(r->super->sum))
-        return false;
+        return STATUS_NO_SUCH_FILE;
+    for (u32 i = 1; i < *blocks; i++)
+        TRY(r->status[block + i]);
     u8 *entry = r->area + (u64)block * BLOCK;
     put_le64(entry + offsetof(struct raw_log, sum), 0);
     bool whole = sum_crc64(entry, length) == from_le64(head.sum);
     memcpy(entry, &head, HEAD);
-    return whole;
+    return whole ? STATUS_SUCCESS : STATUS_NO_SUCH_FILE;
 }
 
 // The item at *at of an entry, and *at moved behind it. False: there is none, or it makes no sense.
@@ -355,24 +367,40 @@ static bool items_are_sound(const struct replay *r, u32 block)
     return at == from_le32(head_at(r, block)->length);
 }
 
+static u64 place_of(const struct replay *r, u32 block)
+{
+    return r->store->log.unit * r->store->unit + (u64)block * BLOCK;
+}
+
+// What cannot be known now keeps a writer from going on, who would make an end of it (I4). A reader does
+// without.
+static nt_status do_without(const struct replay *r, nt_status status, u64 object, u64 offset, u64 length)
+{
+    store_event(r->store, 131, object, offset, length);
+    return r->writes ? status : STATUS_SUCCESS;
+}
+
 // The entries follow one another from the start of the area. One further on that is whole shows that one
 // before it was damaged later.
-static void entries_find(struct replay *r)
+static nt_status entries_find(struct replay *r)
 {
-    struct store *s = r->store;
+    nt_status status = STATUS_SUCCESS;
     u32 blocks;
-    while (r->end < r->blocks && is_entry(r, r->end, &blocks) &&
+    while (r->end < r->blocks && (status = entry_look(r, r->end, &blocks)) == STATUS_SUCCESS &&
            from_le64(head_at(r, r->end)->sequence) == r->entries && items_are_sound(r, r->end)) {
         r->last = r->end;
         r->end += blocks;
         r->entries++;
     }
+    if (status_is_unreadable(status))
+        return do_without(r, status, 0, place_of(r, r->end), BLOCK);
     for (u32 block = r->end; block < r->blocks; block++)
-        if (is_entry(r, block, &blocks) && from_le64(head_at(r, block)->sequence) > r->entries) {
-            store_event(s, 131, 0, s->log.unit * s->unit + (u64)r->end * BLOCK,
-                        (u64)(block - r->end) * BLOCK);
-            return;
+        if (entry_look(r, block, &blocks) == STATUS_SUCCESS &&
+            from_le64(head_at(r, block)->sequence) > r->entries) {
+            store_event(r->store, 131, 0, place_of(r, r->end), (u64)(block - r->end) * BLOCK);
+            break;
         }
+    return STATUS_SUCCESS;
 }
 
 // Does a later item of the entry say something else of this record?
@@ -427,14 +455,41 @@ static nt_status last_verify(const struct replay *r)
     return STATUS_SUCCESS;
 }
 
-// What the commit before the log uses must stay until the next one, in case this replay is cut short too.
-static nt_status unit_play(struct store *s, const struct item *item)
+// Damage takes away what it holds and nothing else (I5): the item is told of and left out.
+static nt_status leave_out(const struct replay *r, nt_status status, u64 object, u64 offset, u64 length)
 {
-    u64 unit = get_le64(item->key.p), units = get_le64(item->value.p);
-    if (item->kind == LOG_TAKE)
+    if (status_is_unreadable(status))
+        return do_without(r, status, object, offset, length);
+    TRY(status_is_damage(status) ? STATUS_SUCCESS : status);
+    store_event(r->store, 131, object, offset, length);
+    return STATUS_SUCCESS;
+}
+
+// Units of one region. What the commit before the log uses must stay until the next one, in case this replay
+// is cut short too. Nothing is ever given out of a region whose map is lost, so its units stay as they are.
+static nt_status region_play(const struct replay *r, enum log_item kind, u64 unit, u64 units)
+{
+    struct store *s = r->store;
+    struct page_trace trace;
+    nt_status status = space_trace(s, unit / SPACE_LEAF_UNITS, &trace);
+    if (status != STATUS_SUCCESS)
+        return leave_out(r, status, 0, unit * s->unit, units * s->unit);
+    if (kind == LOG_TAKE)
         return space_take(s, unit, units);
     TRY(space_prefetch(s, unit, units));
-    space_free(s, unit, units, item->kind == LOG_GIVE);
+    space_free(s, unit, units, kind == LOG_GIVE);
+    return STATUS_SUCCESS;
+}
+
+static nt_status unit_play(const struct replay *r, const struct item *item)
+{
+    u64 unit = get_le64(item->key.p), units = get_le64(item->value.p), n;
+    if (units == 0 || unit >= r->store->units || units > r->store->units - unit)
+        return STATUS_DISK_CORRUPT_ERROR;
+    for (; units > 0; unit += n, units -= n) {
+        n = MIN(units, SPACE_LEAF_UNITS - unit % SPACE_LEAF_UNITS);
+        TRY(region_play(r, item->kind, unit, n));
+    }
     return STATUS_SUCCESS;
 }
 
@@ -450,14 +505,30 @@ static nt_status record_change(struct txn *t, const struct item *item)
                       item->value.len - PATCH_HEAD);
 }
 
+static nt_status place_look(struct store *s, struct slice at)
+{
+    struct key key = {.len = (u16)at.len};
+    struct record record;
+    memcpy(key.b, at.p, at.len);
+    return tree_find(s, &key, TREE_EQUAL, &record);
+}
+
 // A record that is not there cannot be deleted or patched: only hostile entries ask for it.
-static nt_status record_play(struct store *s, const struct item *item)
+static nt_status record_play(const struct replay *r, const struct item *item)
 {
     struct txn *t;
-    TRY(txn_begin(s, TXN_FREEING, &t));
+    TRY(txn_begin(r->store, TXN_FREEING, &t));
     nt_status status = record_change(t, item);
     bool none = status == STATUS_NO_SUCH_FILE || status == STATUS_FILE_INVALID;
-    return txn_end(t, none ? STATUS_SUCCESS : status);
+    status = txn_end(t, none ? STATUS_SUCCESS : status);
+    if (status == STATUS_SUCCESS)
+        return status;
+    // A record is lost with its place in the tree, not because something else keeps it from getting there.
+    bool lost = status_is_damage(place_look(r->store, item->key));
+    u64 id = get_be64(item->key.p);
+    return lost                      ? leave_out(r, status, id, 0, 0)
+           : status_is_local(status) ? do_without(r, status, id, 0, 0)
+                                     : status;
 }
 
 static nt_status items_play(const struct replay *r, bool units)
@@ -470,23 +541,18 @@ static nt_status items_play(const struct replay *r, bool units)
         blocks = blocks_of(from_le32(head->length));
         for (u32 at = HEAD; item_next(r, block, &at, &item);)
             if ((item.kind >= LOG_TAKE) == units)
-                TRY(units ? unit_play(s, &item) : record_play(s, &item));
+                TRY(units ? unit_play(r, &item) : record_play(r, &item));
         s->next_object = MAX(s->next_object, from_le64(head->next_object));
     }
     return STATUS_SUCCESS;
 }
 
-// A block that cannot be read ends the log like any other that makes no sense.
-static nt_status area_read(const struct replay *r)
+static nt_status area_read(struct replay *r)
 {
-    const struct store *s = r->store;
     for (u32 block = 0; block < r->blocks; block++) {
         u8 *to = r->area + (u64)block * BLOCK;
-        nt_status status = io_read(&s->io, to, BLOCK, s->log.unit * s->unit + (u64)block * BLOCK);
-        if (page_try_other(status))
-            memset(to, 0, BLOCK);
-        else
-            TRY(status);
+        r->status[block] = io_read(&r->store->io, to, BLOCK, place_of(r, block));
+        TRY(status_is_unreadable(r->status[block]) ? STATUS_SUCCESS : r->status[block]);
     }
     return STATUS_SUCCESS;
 }
@@ -494,12 +560,14 @@ static nt_status area_read(const struct replay *r)
 static nt_status replay(struct replay *r)
 {
     TRY(area_read(r));
-    entries_find(r);
+    TRY(entries_find(r));
     if (r->entries == 0)
         return STATUS_SUCCESS;
     nt_status status = last_verify(r);
-    if (status == STATUS_DATA_CHECKSUM_ERROR || page_try_other(status))
+    if (status_is_damage(status))
         r->end = r->last;
+    else if (status_is_unreadable(status))
+        TRY(do_without(r, status, 0, place_of(r, r->last), BLOCK));
     else
         TRY(status);
     // All units first, so that no page of the tree gets a place that an entry's data has.
@@ -507,9 +575,9 @@ static nt_status replay(struct replay *r)
     return items_play(r, false);
 }
 
-nt_status log_replay(struct store *s, const struct raw_super *super)
+nt_status log_replay(struct store *s, const struct raw_super *super, bool writes)
 {
-    struct replay r = {.store = s, .super = super, .blocks = s->log.blocks};
+    struct replay r = {.store = s, .super = super, .writes = writes, .blocks = s->log.blocks};
     SCOPE_FREE u8 *area = malloc((size_t)MAX(r.blocks, 1u) * BLOCK);
     if (!area || !buffers_make(&s->log))
         return STATUS_NO_MEMORY;

@@ -43,7 +43,7 @@ u64 log_wish(const struct store *s);   // units that it will take
 u64 log_units(const struct store *s);  // of the area
 bool log_check_super(const struct raw_super *super);
 // What was flushed since the commit of this superblock happens again, in memory. DISK_CORRUPT_ERROR.
-nt_status log_replay(struct store *s, const struct raw_super *super);
+nt_status log_replay(struct store *s, const struct raw_super *super, bool writes);
 void log_destroy(struct store *s);
 
 #endif

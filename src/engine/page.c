@@ -206,15 +206,6 @@ nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum 
     return examine(s, ptr, kind, level, data);
 }
 
-// A copy that is rotten or cannot be read is worth trying the other one; a medium that changed or went is
-// not.
-bool page_try_other(nt_status status)
-{
-    return status == STATUS_DISK_CORRUPT_ERROR || status == STATUS_DEVICE_DATA_ERROR ||
-           status == STATUS_IO_DEVICE_ERROR || status == STATUS_CRC_ERROR ||
-           status == STATUS_DEVICE_HARDWARE_ERROR;
-}
-
 // Is it worth it to read ahead from here? When the last reads each went on behind the one before.
 static bool ahead_pays(struct ahead *a, u64 addr)
 {
@@ -242,7 +233,7 @@ static bool read_ahead(struct store *s, u64 addr, u8 *data, nt_status *status)
         struct iovec iov[3] = {
             {a->rest, addr - a->from}, {data, PAGE_SIZE}, {a->rest, a->end - addr - PAGE_SIZE}};
         *status = io_readv(&s->io, iov, 3, a->from);
-        done = !page_try_other(*status); // it may be the rest that cannot be read
+        done = !status_is_local(*status); // it may be the rest that cannot be read
     }
     pthread_mutex_unlock(&a->mutex);
     return done;
@@ -256,12 +247,17 @@ static nt_status page_load(struct store *s, const struct ptr *ptr, enum page_kin
         status = io_read(&s->io, p->data, PAGE_SIZE, ptr->addr[0]);
     if (status == STATUS_SUCCESS)
         status = examine(s, ptr, kind, level, p->data);
-    if (status == STATUS_SUCCESS || !page_try_other(status))
+    if (status == STATUS_SUCCESS || !status_is_local(status))
         return status;
     atomic_fetch_add(&s->checksum_errors, 1);
-    if (ptr->addr[1] == 0 || page_read_copy(s, ptr, 1, kind, level, p->data) != STATUS_SUCCESS) {
-        status_set_text("metadata page at %llu is damaged%s", (unsigned long long)ptr->addr[0],
-                        ptr->addr[1] ? ", and so is its copy" : "");
+    nt_status other = ptr->addr[1] ? page_read_copy(s, ptr, 1, kind, level, p->data) : status;
+    if (other != STATUS_SUCCESS) {
+        // The page is lost only when no copy is left that may be read later.
+        status = status_is_damage(status) ? other : status;
+        bool damaged = status_is_damage(status);
+        status_set_text("metadata page at %llu %s%s", (unsigned long long)ptr->addr[0],
+                        damaged ? "is damaged" : "cannot be read",
+                        damaged && ptr->addr[1] ? ", and so is its copy" : "");
         return status;
     }
     atomic_store(&p->bad_copies, 1);

@@ -86,7 +86,6 @@ struct page_trace {
     u32 top, bottom;                     // bottom > top: there is no page at all
     struct key next;                     // tree: where the next leaf begins; empty: there is none
 };
-bool page_try_other(nt_status status); // a failed read after which the other copy is worth trying
 // Read one copy into data and check everything that can be checked without its parent's parent.
 nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
                          u8 *data);

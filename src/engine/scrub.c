@@ -114,7 +114,7 @@ static nt_status read_copies(struct scrubber *c, const struct ptr *ptr, enum pag
     *bad = 0;
     for (int copy = 0; copy < c->s->copies; copy++) {
         nt_status status = page_read_copy(c->s, ptr, copy, kind, level, c->buffer);
-        if (page_try_other(status))
+        if (status_is_local(status))
             *bad |= 1u << copy;
         else
             TRY(status);
@@ -127,7 +127,7 @@ static nt_status keep_current(struct scrubber *c, enum page_kind kind, const str
 {
     struct page_trace now;
     nt_status status = trace(c, kind, &now);
-    TRY(page_try_other(status) ? STATUS_SUCCESS : status);
+    TRY(status_is_local(status) ? STATUS_SUCCESS : status);
     for (u32 level = t->bottom; level <= t->top; level++)
         if (level < now.bottom || level > now.top || !ptr_same(&t->ptr[level], &now.ptr[level]))
             bad[level] = 0;
@@ -178,7 +178,7 @@ static nt_status scrub_way(struct scrubber *c, enum page_kind kind, struct page_
 {
     u32 bad[TREE_LEVELS_MAX + 1] = {0}, any = 0;
     nt_status status = trace(c, kind, t);
-    TRY(page_try_other(status) ? STATUS_SUCCESS : status);
+    TRY(status_is_local(status) ? STATUS_SUCCESS : status);
     for (u32 level = t->bottom; level <= t->top; level++) {
         if (ptr_same(&c->seen[level], &t->ptr[level]) || t->ptr[level].birth > durable(c->s))
             continue; // or not on the medium yet
@@ -265,7 +265,7 @@ static nt_status confirm(struct scrubber *c, u64 data, const struct extent *e, u
     for (int i = 0; i < TRIES; i++) {
         struct extent now = {0};
         nt_status status = io_read(&s->io, again, s->unit, (e->unit + unit) * s->unit);
-        TRY(page_try_other(status) ? STATUS_SUCCESS : status);
+        TRY(status_is_local(status) ? STATUS_SUCCESS : status);
         if (status == STATUS_SUCCESS && unit_good(s, e, unit, again))
             return STATUS_SUCCESS;
         if (extent_find(s, data, e->first, &now) != STATUS_SUCCESS || now.first != e->first ||
@@ -300,7 +300,7 @@ static nt_status scrub_units(struct scrubber *c, const struct record *record, u6
     u64 bad_from = 0, bad_length = 0;
     nt_status status = io_read(&s->io, c->buffer, count * s->unit, (e->unit + first) * s->unit);
     bool whole = status == STATUS_SUCCESS;
-    TRY(page_try_other(status) ? STATUS_SUCCESS : status);
+    TRY(status_is_local(status) ? STATUS_SUCCESS : status);
     for (u64 u = 0; u < count; u++) {
         bool bad = false;
         if (!whole || !unit_good(s, e, first + u, c->buffer + u * s->unit))
@@ -330,7 +330,7 @@ static nt_status scrub_piece(struct scrubber *c, const struct record *record, co
     nt_status status = extent_find(s, data, c->at->number, &e);
     if (status == STATUS_NO_SUCH_FILE)
         return STATUS_SUCCESS;
-    if (page_try_other(status) || status == STATUS_FILE_CORRUPT_ERROR) {
+    if (status_is_local(status)) {
         name_stream(c, record);
         report(c, (struct check_finding){.kind = CHECK_RECORD,
                                          .object = get_be64(record->key.b),
@@ -386,10 +386,10 @@ static nt_status scrub_data(struct scrubber *c)
     struct record record;
     struct page_trace t;
     nt_status status = tree_find(c->s, &c->key, TREE_AT_LEAST, &record);
-    if (page_try_other(status)) {
+    if (status_is_local(status)) {
         // The damage was reported with the tree's pages.
         status = tree_trace(c->s, &c->key, &t);
-        TRY(page_try_other(status) ? STATUS_SUCCESS : status);
+        TRY(status_is_local(status) ? STATUS_SUCCESS : status);
         c->at->number = 0;
         next_leaf(c, &t);
         return STATUS_SUCCESS;

@@ -173,12 +173,11 @@ static nt_status load_case_table(struct store *s)
     }
 }
 
-// Damage in what nobody can name any more is no reason to keep the rest from its users: what cannot be
-// finished waits, for a later open or for ever.
+// What nobody can name any more is no reason to keep the rest from its users: what cannot be read stays in
+// the list, for a later open or for ever.
 static nt_status leave_orphan(struct store *s, nt_status status, u64 object)
 {
-    bool damage = page_try_other(status) || status == STATUS_FILE_CORRUPT_ERROR;
-    if (!damage || atomic_load(&s->readonly))
+    if (!status_is_local(status) || atomic_load(&s->readonly))
         return status;
     atomic_store(&s->unfinished, true);
     store_event(s, 131, object, 0, 0);
@@ -203,13 +202,45 @@ static nt_status reap_orphans(struct store *s)
     }
 }
 
-// The volume was not closed: what was flushed since its last commit happens again, and is committed before
-// anything else, so that the log's entries count no more.
-static nt_status recover(struct store *s, const struct raw_super *super, bool readonly)
+// A number that is in use must not be given again, whatever the superblock says of the next one.
+static nt_status skip_used_numbers(struct store *s)
 {
-    TRY(log_replay(s, super));
-    s->changed_super = true;
-    return readonly ? STATUS_SUCCESS : store_commit(s);
+    struct key key;
+    struct record last;
+    key_begin(&key, UINT64_MAX, KIND_TAG);
+    nt_status status = tree_find(s, &key, TREE_AT_MOST, &last);
+    if (status == STATUS_NO_SUCH_FILE || status_is_local(status))
+        return STATUS_SUCCESS; // as far as can be known
+    TRY(status);
+    if (last.key.len >= 9)
+        s->next_object = MAX(s->next_object, MIN(get_be64(last.key.b), COUNTER_END - 1) + 1);
+    return STATUS_SUCCESS;
+}
+
+// All that is read before it is certain that the volume may be written to. Nothing is written here.
+static nt_status prepare(struct store *s, const struct raw_super *super, nt_status hidden, bool *readonly)
+{
+    if (!*readonly && hidden != STATUS_SUCCESS) {
+        status_set_text("a superblock cannot be read, and it may be the newest");
+        return hidden;
+    }
+    if (s->log.unit)
+        TRY(log_replay(s, super, !*readonly));
+    if (!*readonly)
+        TRY(skip_used_numbers(s));
+    *readonly |= s->next_object >= COUNTER_END || s->durable >= COUNTER_END;
+    return STATUS_SUCCESS;
+}
+
+// The first writes to the volume. If it was not closed, what was flushed since its last commit happened
+// again, and is committed before anything else, so that the log's entries count no more.
+static nt_status begin_writing(struct store *s, struct raw_super *super)
+{
+    io_start_writes(&s->io);
+    TRY(super_settle(s, super));
+    s->settled = (u32)atomic_load(&s->repairs);
+    s->changed_super |= s->log.unit != 0;
+    return s->log.unit ? store_commit(s) : STATUS_SUCCESS;
 }
 
 nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store **out)
@@ -217,21 +248,17 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
     struct raw_super super;
     struct store *s;
     struct io io;
+    nt_status status, hidden;
     *out = NULL;
     io_init(&io, b);
-    TRY(super_read(&io, &super));
+    TRY(super_read(&io, &super, &hidden));
     TRY(store_new(b, &super, cache_bytes, &s));
     bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) ||
                     (from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN);
-    nt_status status;
+    TRY_OUT(prepare(s, &super, hidden, &readonly));
     atomic_store(&s->leave_damage, readonly || flags & STORE_SCRUB);
-    if (!readonly) {
-        io_start_writes(&s->io);
-        TRY_OUT(super_settle(s, &super));
-        s->settled = (u32)atomic_load(&s->repairs);
-    }
-    if (s->log.unit)
-        TRY_OUT(recover(s, &super, readonly));
+    if (!readonly)
+        TRY_OUT(begin_writing(s, &super));
     atomic_store(&s->readonly, readonly);
     TRY_OUT(load_case_table(s));
     if (!readonly)
@@ -355,9 +382,10 @@ nt_status store_format(struct blk *b, const struct store_format_options *options
         memcpy(super.label, options->label.p, options->label.len);
     // A volume that was here before must not be found again by its second copies.
     struct io io;
+    nt_status hidden;
     io_init(&io, b);
     io_start_writes(&io);
-    if (super_read(&io, &old) == STATUS_SUCCESS)
+    if (super_read(&io, &old, &hidden) == STATUS_SUCCESS)
         TRY(super_erase(&io, from_le64(old.mirror_gap)));
     TRY(super_erase(&io, from_le64(super.mirror_gap)));
     struct store *s;
@@ -376,13 +404,14 @@ nt_status store_identify(struct blk *b, struct store_identity *identity)
     struct raw_super super;
     struct io io;
     memset(identity, 0, sizeof *identity);
+    nt_status hidden;
     io_init(&io, b);
-    TRY(super_read(&io, &super));
+    TRY(super_read(&io, &super, &hidden));
     memcpy(identity->uuid, super.uuid, sizeof identity->uuid);
     identity->serial = from_le32(super.serial);
     identity->generation = from_le64(super.generation);
     identity->size = from_le64(super.units) * from_le32(super.unit_size);
-    return STATUS_SUCCESS;
+    return hidden;
 }
 
 bool store_is_current(struct store *s, const struct store_identity *identity)
@@ -427,14 +456,26 @@ static void fill_super(struct store *s, struct raw_super *super)
     space_encode(&s->space.root, &super->space);
 }
 
-// Close the gate, seal the running generation, open the gate for the next one.
-static void seal_generation(struct store *s)
+// Close the gate and wait for the transactions inside. One of them may have failed the store, with half of
+// its changes in memory: it said so before it left.
+static nt_status close_gate(struct store *s)
 {
-    pthread_mutex_lock(&s->mutex);
+    SCOPE_LOCK(&s->mutex);
     s->closing = true;
     while (s->active > 0)
         pthread_cond_wait(&s->changed, &s->mutex);
-    pthread_mutex_unlock(&s->mutex);
+    nt_status failed = (nt_status)atomic_load(&s->failed);
+    if (failed != STATUS_SUCCESS) {
+        s->closing = false;
+        pthread_cond_broadcast(&s->changed);
+    }
+    return failed;
+}
+
+// Seal the running generation while the gate is closed, and open it for the next one.
+static nt_status seal_generation(struct store *s)
+{
+    TRY(close_gate(s));
     tree_seal(s);
     space_seal(s);
     struct page *pages = cache_take_dirty(&s->cache);
@@ -447,6 +488,7 @@ static void seal_generation(struct store *s)
     log_begin_generation(s);
     s->closing = false;
     pthread_cond_broadcast(&s->changed);
+    return STATUS_SUCCESS;
 }
 
 static nt_status write_generation(struct store *s)
@@ -533,9 +575,9 @@ nt_status store_commit(struct store *s)
         bool pending = s->has_pending;
         s->committing = true;
         pthread_mutex_unlock(&s->mutex);
-        if (!pending)
-            seal_generation(s);
-        status = finish_pending(s);
+        status = pending ? STATUS_SUCCESS : seal_generation(s);
+        if (status == STATUS_SUCCESS)
+            status = finish_pending(s);
         pthread_mutex_lock(&s->mutex);
         s->committing = false;
         pthread_cond_broadcast(&s->changed);

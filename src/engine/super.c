@@ -41,6 +41,8 @@ bool super_check(const struct raw_super *super)
         from_le64(super->space.free) != from_le64(super->free) ||
         from_le64(super->space.groups) != from_le64(super->groups))
         return false;
+    if (from_le64(super->generation) == UINT64_MAX) // there is a next one
+        return false;
     if (units != space_round_units(units, unit, gap) || from_le64(super->next_object) < OBJECT_FIRST ||
         from_le64(super->tree.birth) > from_le64(super->generation) ||
         from_le64(super->space.birth) > from_le64(super->generation))
@@ -63,55 +65,103 @@ bool super_is_before(const struct raw_super *there, u64 generation, const u8 uui
            super_check(there);
 }
 
-// Look at one place; remember the newest valid superblock and whether anything there looked like one.
-static nt_status look(struct io *io, u64 at, bool mirror, struct raw_super *newest, bool *ours)
+// What was found of a volume's superblocks.
+struct search {
+    const struct io *io;
+    u64 size;
+    struct raw_super newest;
+    bool ours;               // something looked like a superblock
+    bool known[2];           // by slot: a copy of it is valid
+    bool blank[2];           // by slot: a copy of it holds nothing
+    nt_status unreadable[2]; // by slot: why a copy of it cannot be read now
+};
+
+// Look at one place; remember the newest valid superblock.
+static nt_status look(struct search *f, u32 slot, u64 at, bool mirror)
 {
+    static const struct raw_super nothing;
     struct raw_super super;
-    if (at + sizeof super > blk_size(io->blk))
+    if (at + sizeof super > f->size)
         return STATUS_SUCCESS;
-    nt_status status = io_read(io, &super, sizeof super, at);
-    if (status == STATUS_DEVICE_DATA_ERROR)
+    nt_status status = io_read(f->io, &super, sizeof super, at);
+    if (status_is_unreadable(status)) {
+        f->unreadable[slot] = status;
         return STATUS_SUCCESS;
+    }
     TRY(status);
-    *ours |= memcmp(super.magic, SUPER_MAGIC, sizeof super.magic) == 0;
-    bool newer = from_le64(super.generation) > from_le64(newest->generation);
-    u32 slot = (u32)(from_le64(super.generation) % 2);
-    if (newer && super_check(&super) && super_place(&super, slot, mirror) == at)
-        *newest = super;
+    f->ours |= memcmp(super.magic, SUPER_MAGIC, sizeof super.magic) == 0;
+    u32 own = (u32)(from_le64(super.generation) % 2);
+    bool valid = super_check(&super) && super_place(&super, own, mirror) == at;
+    if (valid)
+        f->known[own] = true;
+    else if (memcmp(&super, &nothing, sizeof super) == 0)
+        f->blank[slot] = true;
+    if (valid && from_le64(super.generation) > from_le64(f->newest.generation))
+        f->newest = super;
     return STATUS_SUCCESS;
 }
 
-nt_status super_read(struct io *io, struct raw_super *super)
+static nt_status look_at_both(struct search *f, u64 gap)
 {
-    struct raw_super newest = {0};
-    u64 size = blk_size(io->blk);
-    bool ours = false;
     for (u32 slot = 0; slot < 2; slot++)
-        TRY(look(io, slot * SUPER_SPACING, false, &newest, &ours));
-    u64 gap = from_le64(newest.mirror_gap);
-    if (gap != 0) {
-        for (u32 slot = 0; slot < 2; slot++)
-            TRY(look(io, gap + slot * SUPER_SPACING, true, &newest, &ours));
-    } else if (ours && newest.copies == 0) {
-        // The start of the volume is damaged: its second copies are at one of these places.
-        for (gap = GAP_STEP; gap <= GAP_MAX + GAP_STEP && gap < size; gap += GAP_STEP)
-            TRY(look(io, gap, true, &newest, &ours));
+        TRY(look(f, slot, gap + slot * SUPER_SPACING, gap != 0));
+    return STATUS_SUCCESS;
+}
+
+static nt_status first_unreadable(const struct search *f, const bool known[2])
+{
+    for (u32 slot = 0; slot < 2; slot++)
+        if (!known[slot] && f->unreadable[slot] != STATUS_SUCCESS)
+            return f->unreadable[slot];
+    return STATUS_SUCCESS;
+}
+
+// The start of the volume tells nothing: its second copies are at the distance of a volume of this size, or
+// at another one. A device that cannot read is not asked for all of them.
+static nt_status search_copies(struct search *f)
+{
+    static const bool none[2];
+    TRY(look_at_both(f, super_mirror_gap(f->size)));
+    for (u64 gap = GAP_STEP; f->newest.copies == 0 && gap <= GAP_MAX + GAP_STEP && gap < f->size;
+         gap += GAP_STEP) {
+        struct search one = {.io = f->io, .size = f->size};
+        TRY(look(&one, 0, gap, true));
+        TRY(first_unreadable(&one, none));
+        f->ours |= one.ours;
+        f->newest = one.newest;
     }
-    if (newest.copies == 0) {
-        status_set_text(ours ? "every superblock is damaged" : "not a Holdfast volume");
-        return ours ? STATUS_DISK_CORRUPT_ERROR : STATUS_UNRECOGNIZED_VOLUME;
+    return f->newest.copies ? look_at_both(f, from_le64(f->newest.mirror_gap)) : STATUS_SUCCESS;
+}
+
+nt_status super_read(const struct io *io, struct raw_super *super, nt_status *hidden)
+{
+    static const bool none[2];
+    struct search f = {.io = io, .size = blk_size(io->blk)};
+    *hidden = STATUS_SUCCESS;
+    TRY(look_at_both(&f, 0));
+    if (from_le64(f.newest.mirror_gap) != 0)
+        TRY(look_at_both(&f, from_le64(f.newest.mirror_gap)));
+    else if (f.newest.copies == 0 && (f.ours || first_unreadable(&f, none) != STATUS_SUCCESS))
+        TRY(search_copies(&f));
+    if (f.newest.copies == 0) {
+        TRY(first_unreadable(&f, none));
+        status_set_text(f.ours ? "every superblock is damaged" : "not a Holdfast volume");
+        return f.ours ? STATUS_DISK_CORRUPT_ERROR : STATUS_UNRECOGNIZED_VOLUME;
     }
-    if (from_le64(newest.incompat) & ~FEATURES_KNOWN) {
+    if (from_le64(f.newest.incompat) & ~FEATURES_KNOWN) {
         status_set_text("the volume uses features this version does not know");
         return STATUS_VOLUME_NOT_UPGRADED;
     }
-    u64 bytes = from_le64(newest.units) * from_le32(newest.unit_size);
-    if (bytes > size) {
+    u64 bytes = from_le64(f.newest.units) * from_le32(f.newest.unit_size);
+    if (bytes > f.size) {
         status_set_text("the volume has %llu bytes but its image only %llu", (unsigned long long)bytes,
-                        (unsigned long long)size);
+                        (unsigned long long)f.size);
         return STATUS_DISK_CORRUPT_ERROR;
     }
-    *super = newest;
+    for (u32 slot = 0; slot < 2; slot++) // nothing was there yet
+        f.known[slot] |= f.blank[slot] && from_le64(f.newest.generation) == 1;
+    *hidden = first_unreadable(&f, f.known);
+    *super = f.newest;
     return STATUS_SUCCESS;
 }
 
@@ -119,9 +169,11 @@ nt_status store_look(struct blk *b, struct store_facts *facts)
 {
     struct raw_super super, there;
     struct io io;
+    nt_status hidden;
     memset(facts, 0, sizeof *facts);
     io_init(&io, b);
-    TRY(super_read(&io, &super));
+    TRY(super_read(&io, &super, &hidden));
+    (void)hidden; // what is known is reported
     u32 slot = (u32)(from_le64(super.generation) % 2), cluster = from_le32(super.cluster_size);
     struct store_info *info = &facts->info;
     memcpy(info->identity.uuid, super.uuid, sizeof info->identity.uuid);

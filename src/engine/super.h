@@ -7,8 +7,9 @@
 #include "engine/format.h"
 #include "engine/io.h"
 
-// The newest valid superblock. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR, VOLUME_NOT_UPGRADED.
-nt_status super_read(struct io *io, struct raw_super *super);
+// The newest valid superblock. UNRECOGNIZED_VOLUME, DISK_CORRUPT_ERROR, VOLUME_NOT_UPGRADED. *hidden: why
+// there may be a newer one, in a slot none of whose copies can be read now; SUCCESS: there is none.
+nt_status super_read(const struct io *io, struct raw_super *super, nt_status *hidden);
 nt_status super_write(struct io *io, struct raw_super *super); // seals and writes all copies of its slot
 // Before anything is written to a volume that was just opened: a cut of the power may have left one copy
 // only, and a process that died may have left the superblock in the device's cache, where it would not

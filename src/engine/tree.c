@@ -216,7 +216,7 @@ nt_status tree_look(struct store *s, const struct key *key, enum tree_match matc
             // The page may have been replaced meanwhile, and its place reused: only a pointer that is still
             // there on a second walk tells of damage.
             if (ptr_same(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES) {
-                if (page_try_other(status))
+                if (status_is_local(status))
                     store_event(s, 131, 0, failed.addr[0], PAGE_SIZE);
                 return status;
             }
@@ -257,7 +257,7 @@ nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *
         struct page *page;
         nt_status status = page_get(s, &w.missing, PAGE_TREE, w.missing_level, &page);
         page_put(page);
-        if (status != STATUS_SUCCESS && (ptr_same(&failed, &w.missing) || !page_try_other(status)))
+        if (status != STATUS_SUCCESS && (ptr_same(&failed, &w.missing) || !status_is_local(status)))
             return status;
         failed = w.missing;
     }

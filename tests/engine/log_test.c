@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flushes between commits: what goes to the log and what does not, what opening makes of it, damaged and
 // hostile entries. That whole histories survive cuts of the power is tests/crash's.
+#include <pthread.h>
+
 #include "block/blk_sim.h"
 #include "engine/store.h"
 #include "engine/stream.h"
@@ -103,7 +105,7 @@ static struct raw_super super_now(void)
     struct raw_super super;
     struct io io;
     io_init(&io, v.blk);
-    assert_ok(super_read(&io, &super));
+    assert_ok(super_read(&io, &super, &(nt_status){0}));
     return super;
 }
 
@@ -568,30 +570,153 @@ static void damage_before_a_whole_entry_is_told(void **state)
     end();
 }
 
-static void an_unreadable_block_ends_the_log(void **state)
+static const struct sense senses[] = {{SENSE_MEDIUM, 0x11, 0, BLK_TRANSPORT_OK},
+                                      {SENSE_HARDWARE, 0x44, 0, BLK_TRANSPORT_OK},
+                                      {SENSE_ABORTED, 0x0b, 0, BLK_TRANSPORT_OK},
+                                      {SENSE_NOT_READY, 0x3a, 0, BLK_TRANSPORT_OK},
+                                      {.transport = BLK_TIMED_OUT}};
+static u8 image[SIZE];
+
+static nt_status open_with_a_failing_read(u32 flags, u64 n, struct sense sense)
+{
+    assert_ok(blk_pwrite(v.blk, image, SIZE, 0, NULL));
+    blk_sim_fail(v.blk, SIM_READ, n, sense);
+    nt_status status = store_open(v.blk, flags, 0, &v.store);
+    blk_sim_fail(v.blk, SIM_READ, 0, (struct sense){0});
+    return status;
+}
+
+// Whichever read of an opening fails, of the log or not: a writer finds all that was flushed, or is refused
+// with the device's word and has changed nothing. "Cannot be read now" is never "was never written".
+static void an_unreadable_block_ends_nothing(void **state)
 {
     (void)state;
     two_entries();
-    u64 reads = blk_sim_count(v.blk, SIM_READ);
+    u64 reads = blk_sim_count(v.blk, SIM_READ), used;
     die();
-    reopen(STORE_READONLY);
-    u64 used = blk_sim_count(v.blk, SIM_READ) - reads;
-    stream_close(file);
-    assert_ok(store_close(v.store));
-    for (u64 n = 1; n <= used; n++) { // whichever read it is, of the log or not: no crash, and no other data
-        blk_sim_fail(v.blk, SIM_READ, n, (struct sense){SENSE_MEDIUM, 0x11, 0, BLK_TRANSPORT_OK});
-        nt_status status = store_open(v.blk, STORE_READONLY, 0, &v.store);
-        blk_sim_fail(v.blk, SIM_READ, 0, (struct sense){0});
-        if (status != STATUS_SUCCESS)
-            continue;
+    blk_sim_peek(v.blk, 0, image, SIZE, 0);
+    reopen(0);
+    used = blk_sim_count(v.blk, SIM_READ) - reads;
+    die();
+    for (u64 i = 0; i < ARRAY_LEN(senses); i++) {
+        u32 refused = 0, shown = 0;
+        for (u64 n = 1; n <= used; n++) {
+            u64 writes = blk_sim_count(v.blk, SIM_WRITE);
+            nt_status status = open_with_a_failing_read(0, n, senses[i]);
+            if (status == STATUS_SUCCESS) {
+                file_open();
+                assert_int_equal(read_byte(1), 'c');
+                volume_check(&v);
+                die();
+                continue;
+            }
+            assert_false(status_is_damage(status));
+            refused += blk_sim_count(v.blk, SIM_WRITE) == writes + 1; // our own
+            reopen(0);
+            assert_int_equal(read_byte(1), 'c');
+            die();
+            if (open_with_a_failing_read(STORE_READONLY, n, senses[i]) == STATUS_SUCCESS) {
+                shown++;
+                file_open();
+                int found = read_byte(1);
+                assert_true(found == -1 || found == 'b' || found == 'c');
+                stream_close(file);
+                assert_ok(store_close(v.store));
+            }
+        }
+        assert_true(refused >= 3); // both entries, and the place of the next one
+        assert_true(shown >= 3 || senses[i].key == SENSE_NOT_READY);
+    }
+    assert_ok(blk_pwrite(v.blk, image, SIZE, 0, NULL));
+    reopen(0);
+    assert_int_equal(read_byte(1), 'c');
+    end();
+}
+
+static u64 listened[64];
+static u32 listened_count;
+static void listen(void *context, const struct store_event *event)
+{
+    (void)context;
+    assert_int_equal(event->id, 131);
+    if (listened_count < ARRAY_LEN(listened))
+        listened[listened_count++] = event->object;
+}
+
+// Damage to a leaf that the log touches takes away what is in the leaf, and nothing else.
+static void a_rotten_leaf_costs_its_own_records(void **state)
+{
+    (void)state;
+    struct page_trace trace;
+    struct inode inode;
+    struct key key;
+    char name[32];
+    u64 first = 0, last = 0;
+    begin();
+    for (u32 i = 0; i < 2000; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        last = volume_create(&v, OBJECT_ROOT, name, false);
+        first = first ? first : last;
+    }
+    assert_ok(store_commit(v.store));
+    touch(last, 5);
+    touch(first, 6);
+    write_byte(1, 'b');
+    assert_ok(store_sync(v.store));
+    key_begin(&key, last, KIND_INODE);
+    assert_ok(store_commit(v.store));
+    assert_ok(tree_trace(v.store, &key, &trace));
+    touch(last, 7);
+    touch(first, 8);
+    write_byte(1, 'c');
+    assert_ok(store_sync(v.store));
+    assert_true(v.store->log.head >= 3);
+    die();
+    for (u32 copy = 0; copy < 2; copy++)
+        blk_sim_flip(v.blk, 0, trace.ptr[0].addr[copy] + 5000, 1);
+    for (u32 turn = 0; turn < 3; turn++) { // for reading, for writing, and what the writer left
+        assert_ok(store_open(v.blk, turn == 0 ? STORE_READONLY : 0, 0, &v.store));
+        listened_count = 0;
+        store_listen(v.store, listen, NULL);
+        bool told = false;
+        for (u32 i = 0; i < listened_count; i++)
+            told |= listened[i] == last;
+        assert_int_equal(told, turn < 2);
+        assert_ok(inode_get(v.store, first, &inode));
+        assert_int_equal(inode.changed, 8);
+        assert_status(inode_get(v.store, last, &inode), STATUS_DISK_CORRUPT_ERROR);
         file_open();
-        int found = read_byte(1);
-        assert_true(found == -1 || found == 'b' || found == 'c');
+        assert_int_equal(read_byte(1), 'c');
+        if (turn > 0)
+            write_byte(2, 'd');
         stream_close(file);
         assert_ok(store_close(v.store));
     }
-    reopen(0);
-    end();
+    blk_close(v.blk);
+}
+
+// Without a map there is no place for a changed page: the last commit is shown, and what is missing is told.
+static void a_rotten_map_keeps_no_reader_out(void **state)
+{
+    (void)state;
+    two_entries();
+    assert_ok(store_commit(v.store));
+    struct space_ptr root = v.store->space.root;
+    struct ptr ptr = space_page_ptr(v.store, v.store->space.level, 0, &root);
+    write_byte(1, 'd');
+    assert_ok(store_sync(v.store));
+    die();
+    for (u32 copy = 0; copy < 2; copy++)
+        blk_sim_flip(v.blk, 0, ptr.addr[copy] + 5000, 1);
+    reopen(STORE_READONLY);
+    listened_count = 0;
+    store_listen(v.store, listen, NULL);
+    assert_true(listened_count > 0);
+    assert_int_equal(read_byte(1), 'c');
+    stream_close(file);
+    assert_ok(store_close(v.store));
+    assert_status(store_open(v.blk, 0, 0, &v.store), STATUS_DISK_CORRUPT_ERROR); // nothing can be written
+    blk_close(v.blk);
 }
 
 // The entry is there and what it maps is not: that entry never was.
@@ -634,6 +759,7 @@ static void rot_in_older_data_is_rot(void **state)
 
 static u8 entry[4 * BLOCK];
 static u32 entry_length;
+static u64 entry_next_object; // 0: as the superblock has it
 
 static void item(u8 kind, const void *key, u16 key_length, const void *value, u16 value_length)
 {
@@ -663,7 +789,7 @@ static void entry_write(u32 length)
                            .length = to_le32(length),
                            .generation = super.generation,
                            .super_sum = super.sum,
-                           .next_object = super.next_object};
+                           .next_object = entry_next_object ? to_le64(entry_next_object) : super.next_object};
     memcpy(head.volume, super.uuid, sizeof head.volume);
     memcpy(entry, &head, sizeof head);
     put_le64(entry + offsetof(struct raw_log, sum), sum_crc64(entry, MIN(length, (u32)sizeof entry)));
@@ -768,6 +894,72 @@ static void units_that_cannot_be_are_refused(void **state)
     end();
 }
 
+// A number of the next object that would wrap into the ones that have a meaning.
+static void numbers_never_wrap(void **state)
+{
+    (void)state;
+    static const u64 next[] = {COUNTER_END, UINT64_MAX};
+    begin();
+    die();
+    for (size_t i = 0; i < ARRAY_LEN(next); i++) {
+        struct txn *t;
+        entry_begin();
+        entry_next_object = next[i];
+        entry_write(entry_length);
+        entry_next_object = 0;
+        u64 writes = blk_sim_count(v.blk, SIM_WRITE);
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        assert_status(txn_begin(v.store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
+        assert_ok(store_close(v.store));
+        assert_int_equal(blk_sim_count(v.blk, SIM_WRITE), writes);
+    }
+    entry_begin();
+    entry_write(entry_length);
+    reopen(0);
+    end();
+}
+
+static void *sync_once(void *context)
+{
+    (void)context;
+    assert_ok(store_sync(v.store));
+    return NULL;
+}
+
+// One commit says both that there is an area and that its units are in use: whatever commits run while the
+// first flush makes it.
+static void an_area_is_never_half_made(void **state)
+{
+    (void)state;
+    for (u32 turn = 0; turn < 300; turn++) {
+        struct check_totals totals;
+        struct check_options options = {.finding = volume_finding};
+        pthread_t syncer;
+        volume_make(&v, 4 * MIB, CLUSTER, 1, OPTION_CASE_SENSITIVE);
+        volume_create(&v, OBJECT_ROOT, "f", false);
+        assert_int_equal(pthread_create(&syncer, NULL, sync_once, NULL), 0);
+        for (u32 i = 0; i < 8; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "g%u", i);
+            volume_create(&v, OBJECT_ROOT, name, false);
+            assert_ok(store_commit(v.store));
+            struct store *seen;
+            u64 durable = v.store->durable;
+            if (store_open(v.blk, STORE_READONLY, MIB, &seen) != STATUS_SUCCESS)
+                continue;
+            nt_status status = store_check(seen, &options, &totals);
+            store_abandon(seen);
+            if (v.store->durable == durable) // else its places were used again meanwhile
+                assert_ok(status);
+        }
+        pthread_join(syncer, NULL);
+        store_abandon(v.store);
+        assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+        assert_ok(store_check(v.store, &options, &totals));
+        volume_free(&v);
+    }
+}
+
 // A superblock's word on where the log is.
 static void areas_that_cannot_be(void **state)
 {
@@ -863,12 +1055,16 @@ int main(void)
         cmocka_unit_test(a_torn_entry_ends_the_log),
         cmocka_unit_test(every_byte_may_rot),
         cmocka_unit_test(damage_before_a_whole_entry_is_told),
-        cmocka_unit_test(an_unreadable_block_ends_the_log),
+        cmocka_unit_test(an_unreadable_block_ends_nothing),
+        cmocka_unit_test(a_rotten_leaf_costs_its_own_records),
+        cmocka_unit_test(a_rotten_map_keeps_no_reader_out),
         cmocka_unit_test(an_entry_without_its_data_is_none),
         cmocka_unit_test(rot_in_older_data_is_rot),
         cmocka_unit_test(entries_of_other_commits_are_none),
         cmocka_unit_test(entries_that_make_no_sense_are_none),
         cmocka_unit_test(units_that_cannot_be_are_refused),
+        cmocka_unit_test(numbers_never_wrap),
+        cmocka_unit_test(an_area_is_never_half_made),
         cmocka_unit_test(areas_that_cannot_be),
         cmocka_unit_test(a_medium_that_comes_back_gets_a_commit),
         cmocka_unit_test(a_device_that_fails_turns_the_volume_read_only),

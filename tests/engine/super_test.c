@@ -232,16 +232,119 @@ static void a_look_tells_what_is_there_and_writes_nothing(void **state)
     blk_close(v.blk);
 }
 
-static void unreadable_superblocks_are_like_damaged_ones(void **state)
+static void unreadable(struct volume *v, u32 reads, u32 mask, struct sense sense)
+{
+    for (u32 i = 0; i < reads; i++)
+        blk_sim_answer(v->blk,
+                       mask >> i & 1 ? (struct sim_answer){SIM_CHECK, sense} : (struct sim_answer){0});
+}
+
+// Which copies of the superblocks cannot be read now, in the order in which they are looked at: slot 0, slot
+// 1, and their second copies. A slot of which nothing is known may be the newest: no writer may go on.
+static void an_unreadable_superblock_is_not_a_missing_one(void **state)
+{
+    (void)state;
+    static const struct sense senses[] = {{SENSE_MEDIUM, 0x11, 0, 0},  {SENSE_HARDWARE, 0x44, 0, 0},
+                                          {SENSE_ABORTED, 0x0b, 0, 0}, {SENSE_ILLEGAL, 0x24, 0, 0},
+                                          {SENSE_BLANK, 0, 0, 0},      {.transport = BLK_TIMED_OUT}};
+    for (u32 i = 0; i < ARRAY_LEN(senses) * 16; i++) {
+        struct volume v;
+        struct dirent entry;
+        struct store_identity identity;
+        struct sense sense = senses[i / 16];
+        u64 newest = make(&v);
+        u32 mask = i % 16, slot = (u32)(newest % 2);
+        // With both first copies gone the second ones are looked for, and read again when they are found.
+        bool hidden = (mask & 3) != 3 && ((mask & 5) == 5 || (mask & 10) == 10);
+        bool lost = (mask & 3) != 3 && (slot == 0 ? (mask & 5) == 5 : (mask & 10) == 10);
+        u64 writes = blk_sim_count(v.blk, SIM_WRITE), flushes = blk_sim_count(v.blk, SIM_FLUSH);
+        unreadable(&v, 4, mask, sense);
+        nt_status status = store_identify(v.blk, &identity);
+        assert_int_equal(status == STATUS_SUCCESS, !hidden);
+        assert_int_equal(identity.generation, newest - lost);
+        unreadable(&v, 4, mask, sense);
+        assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+        assert_status(dirent_find(v.store, OBJECT_ROOT, STR("new"), &entry),
+                      lost ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_SUCCESS);
+        assert_ok(store_close(v.store));
+        unreadable(&v, 4, mask, sense);
+        status = store_open(v.blk, 0, 0, &v.store);
+        if (hidden) {
+            assert_true(status_is_unreadable(status));
+            assert_int_equal(blk_sim_count(v.blk, SIM_WRITE), writes);
+            assert_int_equal(blk_sim_count(v.blk, SIM_FLUSH), flushes);
+        } else {
+            assert_ok(status);
+            assert_ok(store_close(v.store));
+        }
+        assert_newest(&v, true);
+        blk_close(v.blk);
+    }
+}
+
+static void what_says_nothing_of_a_place_ends_the_search(void **state)
 {
     (void)state;
     struct volume v;
     make(&v);
-    blk_sim_fail(v.blk, SIM_READ, 1, (struct sense){SENSE_MEDIUM, 0x11, 0, 0});
-    assert_newest(&v, true);
-    blk_sim_fail(v.blk, SIM_READ, 1, (struct sense){SENSE_NOT_READY, 0x3a, 0, 0});
+    unreadable(&v, 1, 1, (struct sense){SENSE_NOT_READY, 0x3a, 0, 0});
     assert_status(store_open(v.blk, 0, 0, &v.store), STATUS_NO_MEDIA_IN_DEVICE);
+    // Where nothing can be read, nobody looks at every place there is.
+    u64 reads = blk_sim_count(v.blk, SIM_READ);
+    unreadable(&v, 32, UINT32_MAX, (struct sense){SENSE_MEDIUM, 0x11, 0, 0});
+    assert_status(store_open(v.blk, 0, 0, &v.store), STATUS_DEVICE_DATA_ERROR);
+    assert_true(blk_sim_count(v.blk, SIM_READ) - reads < 8);
     blk_close(v.blk);
+}
+
+// A volume that was only formatted has one superblock: the other slot was never written.
+static void a_new_volume_needs_one_slot(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 4; i++) {
+        struct volume v;
+        volume_make(&v, 8 * MIB, 4096, 2, 0);
+        assert_ok(store_close(v.store));
+        unreadable(&v, 4, 1u << i, (struct sense){SENSE_HARDWARE, 0x44, 0, 0});
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        volume_free(&v);
+    }
+}
+
+// Counters that would wrap make a volume that is only read; a number in use is never given again.
+static void counters_never_wrap(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 5; i++) {
+        struct volume v;
+        struct txn *t;
+        u64 newest = make(&v);
+        u32 slot = (u32)(newest % 2);
+        struct raw_super super = get(&v, slot, 0);
+        if (i < 2)
+            super.next_object = to_le64(i == 0 ? COUNTER_END : UINT64_MAX);
+        else if (i < 4)
+            super.generation = to_le64((i == 2 ? COUNTER_END : UINT64_MAX - 3) + slot);
+        else
+            super.next_object = to_le64(OBJECT_FIRST);
+        put_sealed(&v, slot, &super);
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        if (i < 4) {
+            assert_status(txn_begin(v.store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
+        } else {
+            struct dirent entry;
+            for (u32 n = 0; n < 2; n++) {
+                u64 id = volume_create(&v, OBJECT_ROOT, n ? "b" : "a", false);
+                assert_ok(dirent_find(v.store, OBJECT_ROOT, STR("old"), &entry));
+                assert_true(id > entry.id);
+                assert_ok(dirent_find(v.store, OBJECT_ROOT, STR("new"), &entry));
+                assert_true(id > entry.id);
+            }
+            volume_check(&v);
+        }
+        assert_ok(store_close(v.store));
+        blk_close(v.blk);
+    }
 }
 
 static void a_superblock_at_the_wrong_place_does_not_count(void **state)
@@ -300,7 +403,7 @@ static u64 writer_features(struct volume *v)
     struct raw_super super;
     struct io io;
     io_init(&io, v->blk);
-    assert_ok(super_read(&io, &super));
+    assert_ok(super_read(&io, &super, &(nt_status){0}));
     return from_le64(super.ro_compat);
 }
 
@@ -482,7 +585,10 @@ int main(void)
         cmocka_unit_test(a_commit_cut_short_is_no_damage),
         cmocka_unit_test(one_good_copy_is_enough),
         cmocka_unit_test(a_look_tells_what_is_there_and_writes_nothing),
-        cmocka_unit_test(unreadable_superblocks_are_like_damaged_ones),
+        cmocka_unit_test(an_unreadable_superblock_is_not_a_missing_one),
+        cmocka_unit_test(what_says_nothing_of_a_place_ends_the_search),
+        cmocka_unit_test(a_new_volume_needs_one_slot),
+        cmocka_unit_test(counters_never_wrap),
         cmocka_unit_test(a_superblock_at_the_wrong_place_does_not_count),
         cmocka_unit_test(a_volume_larger_than_its_device_is_refused),
         cmocka_unit_test(features_to_come),

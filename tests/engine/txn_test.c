@@ -361,6 +361,53 @@ static void the_gate_waits_for_open_transactions(void **state)
     volume_free(&v);
 }
 
+static void *commit_in_vain(void *context)
+{
+    struct gate *g = context;
+    assert_status(store_commit(g->store), STATUS_INSUFFICIENT_RESOURCES);
+    assert_status(store_sync(g->store), STATUS_INSUFFICIENT_RESOURCES);
+    return NULL;
+}
+
+// A transaction whose undo fails leaves half of its changes: a commit that waits for it must not take them.
+static void half_a_transaction_is_never_sealed(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    pthread_t committer;
+    struct key one = number_key(1), two = number_key(2);
+    struct record record;
+    volume_make(&v, 16 * MIB, 4096, 2, 0);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(tree_put(t, &one, "x", 1));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+    assert_ok(store_commit(v.store));
+    struct gate commit = {.store = v.store};
+    u64 generation = v.store->generation, writes = blk_sim_count(v.blk, SIM_WRITE);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(tree_delete(t, &one));
+    assert_ok(tree_put(t, &two, "y", 1));
+    assert_int_equal(pthread_create(&committer, NULL, commit_in_vain, &commit), 0);
+    for (bool closing = false; !closing;) {
+        SCOPE_LOCK(&v.store->mutex);
+        closing = v.store->closing;
+    }
+    t->undo_used = 0; // as if no record could be brought back
+    store_fail(v.store, STATUS_INSUFFICIENT_RESOURCES);
+    assert_status(txn_end(t, STATUS_DISK_FULL), STATUS_DISK_FULL);
+    pthread_join(committer, NULL);
+    assert_int_equal(v.store->generation, generation);
+    assert_false(v.store->closing || v.store->committing || v.store->has_pending);
+    assert_status(txn_begin(v.store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
+    assert_int_equal(blk_sim_count(v.blk, SIM_WRITE), writes);
+    store_abandon(v.store);
+    assert_ok(store_open(v.blk, 0, 0, &v.store));
+    assert_ok(tree_find(v.store, &one, TREE_EQUAL, &record));
+    assert_status(tree_find(v.store, &two, TREE_EQUAL, &record), STATUS_NO_SUCH_FILE);
+    volume_free(&v);
+}
+
 // Transactions go on while a commit is being written.
 static void work_goes_on_while_a_commit_writes(void **state)
 {
@@ -468,6 +515,7 @@ int main(void)
         cmocka_unit_test(many_threads_and_commits),
         cmocka_unit_test(a_commit_never_cuts_a_transaction),
         cmocka_unit_test(the_gate_waits_for_open_transactions),
+        cmocka_unit_test(half_a_transaction_is_never_sealed),
         cmocka_unit_test(work_goes_on_while_a_commit_writes),
         cmocka_unit_test(a_full_volume_takes_only_freeing_work),
         cmocka_unit_test(a_failed_commit_ends_all_writing),
