@@ -62,11 +62,15 @@ static void a_sanitizer_sees_what_is_summed(void **state)
         if (child == 0) {
             u8 *data = calloc(1, 100);
             (void)!freopen("/dev/null", "w", stderr);
-            _exit(i == 0 ? sum_crc32c(data, 101) == 1 : sum_crc64(data, 101) == 1);
+            if (i == 0)
+                (void)sum_crc32c(data, 101);
+            else
+                (void)sum_crc64(data, 101);
+            _exit(0);
         }
         int how;
         assert_int_equal(waitpid(child, &how, 0), child);
-        assert_true(WIFSIGNALED(how) || WEXITSTATUS(how) > 1);
+        assert_false(WIFEXITED(how) && WEXITSTATUS(how) == 0);
     }
 #endif
 }
