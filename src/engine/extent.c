@@ -160,7 +160,7 @@ static nt_status shorten_to_run(struct txn *t, const struct extent *e, u64 from,
     u64 run;
     if (!(e->flags & EXTENT_SHARED))
         return STATUS_SUCCESS;
-    txn_hold_refs(t);
+    txn_lock_refs(t);
     TRY(refs_count(s, e->unit + (from - e->first) * s->cluster_units, (*to - from) * s->cluster_units, &count,
                    &run));
     *to = MIN(*to, from + (run + s->cluster_units - 1) / s->cluster_units);
@@ -326,7 +326,7 @@ static nt_status refs_change(struct txn *t, const struct refs *r, u64 from, u64 
 
 nt_status refs_add(struct txn *t, u64 unit, u64 units)
 {
-    txn_hold_refs(t);
+    txn_lock_refs(t);
     for (u64 end = unit + units; unit < end;) {
         struct refs r;
         TRY(refs_find(t->store, unit, &r));
@@ -344,7 +344,7 @@ nt_status refs_add(struct txn *t, u64 unit, u64 units)
 
 nt_status refs_drop(struct txn *t, u64 unit, u64 units)
 {
-    txn_hold_refs(t);
+    txn_lock_refs(t);
     for (u64 end = unit + units; unit < end;) {
         struct refs r;
         TRY(refs_find(t->store, unit, &r));

@@ -7,6 +7,13 @@
 // part of it that has a lock of its own, ends its transaction before the next one may, so this order is as
 // good as the one of the changes. The log is written by whoever has store.committing. An entry's data are
 // under the same flush as the entry: what it mapped is compared with its sums before it is believed.
+//
+//   I1  An entry holds whole transactions only; it is written by a store that has not failed.
+//   I2  The area's units and the superblock's word on them change in one transaction, so in one commit.
+//   I3  Units that an entry on the medium maps are not given out again before the next commit.
+//   I4  Only wrong bytes end the log. A writer goes no further where something cannot be read now.
+//   I5  Damage takes away what it holds, nothing else, and is told.
+//   I6  A replay writes nothing: what it did becomes durable with one commit, whole.
 #include "engine/log.h"
 #include "engine/extent.h"
 #include "engine/store.h"
@@ -121,8 +128,8 @@ static u32 blocks_of(u32 bytes)
     return (bytes + BLOCK - 1) / BLOCK;
 }
 
-// May what was noted go to the log? Under store.mutex. A store that failed may hold half a transaction, which
-// is a commit's to refuse.
+// May what was noted go to the log? Under store.mutex. A store that failed may hold half a transaction (I1),
+// which is a commit's to refuse.
 static bool fits(struct store *s)
 {
     const struct log *l = &s->log;
@@ -186,7 +193,7 @@ nt_status log_write(struct store *s)
     l->used = HEAD;
     l->taken = 0;
     l->data_first = false;
-    // From now on a unit that is given back may be one that an entry on the medium needs.
+    // From now on a unit that is given back may be one that an entry on the medium needs (I3).
     l->begun |= used > HEAD;
     pthread_mutex_unlock(&s->mutex);
     nt_status status = write_entry(s, entry, used, next_object, data_first);
@@ -203,7 +210,7 @@ nt_status log_write(struct store *s)
 
 // --- the area ------------------------------------------------------------------------------------
 
-// Inside the transaction that takes or frees the area: the gate keeps both in one commit.
+// Inside the transaction that takes or frees the area: the gate keeps both in one commit (I2).
 static void area_set(struct store *s, u64 unit, u32 blocks)
 {
     SCOPE_LOCK(&s->mutex);
@@ -564,7 +571,7 @@ static nt_status replay(struct replay *r)
     if (r->entries == 0)
         return STATUS_SUCCESS;
     nt_status status = last_verify(r);
-    if (status_is_damage(status))
+    if (status_is_damage(status)) // I4
         r->end = r->last;
     else if (status_is_unreadable(status))
         TRY(do_without(r, status, 0, place_of(r, r->last), BLOCK));
@@ -582,7 +589,7 @@ nt_status log_replay(struct store *s, const struct raw_super *super, bool writes
     if (!area || !buffers_make(&s->log))
         return STATUS_NO_MEMORY;
     r.area = area;
-    s->replaying = true;
+    s->replaying = true; // I6
     nt_status status = replay(&r);
     s->replaying = false;
     if (status != STATUS_SUCCESS)

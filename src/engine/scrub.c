@@ -92,12 +92,12 @@ static void scrub_supers(struct scrubber *c)
                                          .length = SUPER_SIZE,
                                          .text = "a superblock was damaged"});
     // A commit must not meet us in its slot.
-    store_hold_commits(s);
+    store_pause_commits(s);
     u32 slot = s->durable % 2;
     scrub_slot(c, slot, true);
     if (!s->has_pending)
         scrub_slot(c, !slot, false);
-    store_let_commits(s);
+    store_resume_commits(s);
 }
 
 // --- pages ---------------------------------------------------------------------------------------

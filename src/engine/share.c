@@ -160,7 +160,7 @@ static nt_status clone_piece(struct txn *t, const struct clone *c, bool *mapped,
         return STATUS_SUCCESS;
     }
     *n = MIN(*n, e.first + e.clusters - c->from);
-    txn_hold_refs(t);
+    txn_lock_refs(t);
     TRY(refs_count(s, e.unit + (c->from - e.first) * s->cluster_units, *n * s->cluster_units, &count, &run));
     *n = MIN(*n, (run + s->cluster_units - 1) / s->cluster_units);
     return STATUS_SUCCESS;

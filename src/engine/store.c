@@ -3,6 +3,23 @@
 // superblock image; memory only), opens it again, and then writes: pages, flush, superblock, flush. The next
 // generation is being changed meanwhile, on copies. What a commit wrote is used again only after the next one
 // is durable.
+//
+//   I1  No superblock is ahead of what it needs: a flush lies between its pages and it.
+//   I2  Nothing is written over what the newest durable superblock uses: units that a generation freed are
+//       parked until it is durable.
+//   I3  A sealed generation holds whole transactions only: the gate was closed, and no undo had failed.
+//   I4  One commit or entry of the log is being written at a time: `committing`.
+//   I5  A store that may not write, or has failed, sends nothing that changes the device (io.c).
+//   I6  An opening writes nothing before all is read and played that decides what the newest state is.
+//   I7  No counter wraps, no number of an object is given twice.
+//
+// The states of a commit (has_pending from sealed on):
+//
+//   none -- seal --> sealed -- pages, FLUSH --> written -- superblock, FLUSH --> durable, that is none
+//                      ^                           |
+//                      +--- cut short <------------+   the medium may come back: all is written again
+//                               |
+//                               +--> failed            any other status: nothing more is written
 #include "engine/store.h"
 #include "engine/orphan.h"
 #include "engine/super.h"
@@ -44,7 +61,7 @@ void store_fail(struct store *s, nt_status status)
     u32 none = STATUS_SUCCESS;
     if (atomic_compare_exchange_strong(&s->failed, &none, (u32)status))
         store_event(s, 134, 0, 0, 0);
-    io_stop_writes(&s->io);
+    io_stop_writes(&s->io); // I5
     atomic_store(&s->readonly, true);
 }
 
@@ -228,6 +245,7 @@ static nt_status prepare(struct store *s, const struct raw_super *super, nt_stat
         TRY(log_replay(s, super, !*readonly));
     if (!*readonly)
         TRY(skip_used_numbers(s));
+    // I7
     *readonly |= s->next_object >= COUNTER_END || s->durable >= COUNTER_END;
     return STATUS_SUCCESS;
 }
@@ -255,7 +273,7 @@ nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store 
     TRY(store_new(b, &super, cache_bytes, &s));
     bool readonly = (flags & STORE_READONLY) || (b->flags & BLK_READONLY) ||
                     (from_le64(super.ro_compat) & ~WRITER_FEATURES_KNOWN);
-    TRY_OUT(prepare(s, &super, hidden, &readonly));
+    TRY_OUT(prepare(s, &super, hidden, &readonly)); // I6
     atomic_store(&s->leave_damage, readonly || flags & STORE_SCRUB);
     if (!readonly)
         TRY_OUT(begin_writing(s, &super));
@@ -465,7 +483,7 @@ static nt_status close_gate(struct store *s)
     while (s->active > 0)
         pthread_cond_wait(&s->changed, &s->mutex);
     nt_status failed = (nt_status)atomic_load(&s->failed);
-    if (failed != STATUS_SUCCESS) {
+    if (failed != STATUS_SUCCESS) { // I3
         s->closing = false;
         pthread_cond_broadcast(&s->changed);
     }
@@ -494,7 +512,7 @@ static nt_status seal_generation(struct store *s)
 static nt_status write_generation(struct store *s)
 {
     TRY(cache_write(s, s->pending_pages));
-    TRY(io_flush(&s->io));
+    TRY(io_flush(&s->io)); // I1
     TRY(super_write(&s->io, &s->pending));
     return io_flush(&s->io);
 }
@@ -520,7 +538,7 @@ static nt_status finish_pending(struct store *s)
         return status;
     }
     cache_clean(&s->cache, s->pending_pages);
-    space_durable(s);
+    space_durable(s); // I2
     atomic_fetch_add(&s->commits, 1);
     SCOPE_LOCK(&s->mutex);
     s->pending_pages = NULL;
@@ -573,7 +591,7 @@ nt_status store_commit(struct store *s)
             return flush_data(s);
         }
         bool pending = s->has_pending;
-        s->committing = true;
+        s->committing = true; // I4
         pthread_mutex_unlock(&s->mutex);
         status = pending ? STATUS_SUCCESS : seal_generation(s);
         if (status == STATUS_SUCCESS)
@@ -633,7 +651,7 @@ nt_status store_sync(struct store *s)
     return status;
 }
 
-void store_hold_commits(struct store *s)
+void store_pause_commits(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
     while (s->committing)
@@ -641,7 +659,7 @@ void store_hold_commits(struct store *s)
     s->committing = true;
 }
 
-void store_let_commits(struct store *s)
+void store_resume_commits(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
     s->committing = false;

@@ -86,8 +86,8 @@ nt_status store_writable(struct store *s); // MEDIA_WRITE_PROTECTED, with the re
 u64 store_new_object(struct store *s);
 void store_uses(struct store *s, u64 writer_feature); // inside a transaction
 // Wait for a running commit and hold up the next ones.
-void store_hold_commits(struct store *s);
-void store_let_commits(struct store *s);
+void store_pause_commits(struct store *s);
+void store_resume_commits(struct store *s);
 u16 store_algorithm(const struct store *s); // CHECKSUM_TYPE_* of this cluster size
 
 // Pages a transaction may dirty: a few records, each a path down the tree with splits, and the space map's

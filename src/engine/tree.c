@@ -509,7 +509,7 @@ static nt_status put_locked(struct txn *t, struct path *path, const struct key *
     u32 i = node_search(path->page[0]->data, key_slice(key), &found);
     struct slice old = found ? node_value(path->page[0]->data, i) : (struct slice){NULL, 0};
     if (!t->undoing)
-        TRY(txn_log(t, key, found ? UNDO_WHOLE : UNDO_ABSENT, 0, old));
+        TRY(txn_note_undo(t, key, found ? UNDO_WHOLE : UNDO_ABSENT, 0, old));
     TRY(path_make_writable(s, path));
     bool in_place = found && old.len == value.len;
     if (!in_place)
@@ -551,7 +551,7 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
     if (!found || offset + len > old.len)
         status = STATUS_FILE_INVALID;
     if (status == STATUS_SUCCESS && !t->undoing)
-        status = txn_log(t, key, UNDO_PATCH, offset, (struct slice){old.p + offset, len});
+        status = txn_note_undo(t, key, UNDO_PATCH, offset, (struct slice){old.p + offset, len});
     if (status == STATUS_SUCCESS)
         status = path_make_writable(t->store, &path);
     if (status == STATUS_SUCCESS) {
@@ -670,7 +670,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
         status = STATUS_NO_SUCH_FILE;
     struct slice old = found ? node_value(path.page[0]->data, i) : (struct slice){NULL, 0};
     if (status == STATUS_SUCCESS && !t->undoing)
-        status = txn_log(t, key, UNDO_WHOLE, 0, old);
+        status = txn_note_undo(t, key, UNDO_WHOLE, 0, old);
     if (status == STATUS_SUCCESS)
         status = path_make_writable(s, &path);
     if (status == STATUS_SUCCESS) {

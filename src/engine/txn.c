@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transactions: the gate that a commit closes, the undo log that makes each one all or nothing in memory, and
-// the space that it took or gives back. Transaction objects are kept in a pool with their logs, so that a
-// running store rarely allocates.
+// Transactions: the gate that a commit closes, the undo notes that make each one all or nothing in memory,
+// and the space that it took or gives back. Transaction objects are kept in a pool with their notes, so that
+// a running store rarely allocates. ("Log" is the log of flushes, log.c, and nothing else.)
+//
+//   I1  Outside the gate there is no half of a transaction, unless the store has failed: an undo that
+//       fails says so before its transaction leaves.
+//   I2  Units that a transaction frees are free only when it has succeeded and the log knows of it:
+//       before that no other transaction can take them.
+//   I3  What the transactions inside the gate may dirty has room in the cache and in the volume.
 #include "engine/txn.h"
 #include "engine/store.h"
 
@@ -27,7 +33,7 @@ static bool crowded(const struct store *s)
            (s->active + 1) * HELD_PER_TXN > HELD_MAX;
 }
 
-// Why a transaction cannot begin now; SUCCESS: it can. RETRY: a commit would help.
+// Why a transaction cannot begin now; SUCCESS: it can (I3). RETRY: a commit would help.
 static nt_status admission(struct store *s, enum txn_kind kind)
 {
     struct space *sp = &s->space;
@@ -95,14 +101,14 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
     t->dirtied = 0;
     t->region = UINT64_MAX;
     t->free_count = t->alloc_count = 0;
-    t->undoing = t->holds_refs = t->plain_data = t->note_lost = false;
+    t->undoing = t->locked_refs = t->plain_data = t->note_lost = false;
     t->noting = noting;
     t->note_used = 0;
     *out = t;
     return STATUS_SUCCESS;
 }
 
-nt_status txn_log(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old)
+nt_status txn_note_undo(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old)
 {
     // Key, value; then the length of each, how, the offset, and the length of all that for the way back.
     size_t size = UNDO_HEAD + key->len + old.len;
@@ -164,16 +170,15 @@ nt_status txn_end(struct txn *t, nt_status status)
     if (status != STATUS_SUCCESS) {
         nt_status undone = undo(t);
         if (undone != STATUS_SUCCESS)
-            store_fail(s, undone);
+            store_fail(s, undone); // I1
         for (u32 i = 0; i < t->alloc_count; i++)
             space_free(s, t->allocs[i].unit, t->allocs[i].units, true);
     } else {
-        // Before somebody else can take these units.
-        bool logged = log_add(t);
+        bool logged = log_add(t); // I2
         for (u32 i = 0; i < t->free_count; i++)
             space_free(s, t->frees[i].unit, t->frees[i].units, t->frees[i].born_now && !logged);
     }
-    if (t->holds_refs)
+    if (t->locked_refs)
         pthread_mutex_unlock(&s->ref_mutex);
     SCOPE_LOCK(&s->mutex);
     t->next = s->pool;
@@ -228,11 +233,11 @@ nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now)
     return add_piece(&t->frees, &t->free_count, &t->free_room, (struct txn_piece){unit, units, born_now});
 }
 
-void txn_hold_refs(struct txn *t)
+void txn_lock_refs(struct txn *t)
 {
-    if (!t->holds_refs)
+    if (!t->locked_refs)
         pthread_mutex_lock(&t->store->ref_mutex);
-    t->holds_refs = true;
+    t->locked_refs = true;
 }
 
 void txn_pool_destroy(struct store *s)

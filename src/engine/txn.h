@@ -20,11 +20,11 @@ struct txn {
     struct txn_piece *frees, *allocs;
     u32 free_count, free_room, alloc_count, alloc_room;
     enum txn_kind kind;
-    bool undoing;    // the log is being played back
-    bool holds_refs; // store.ref_mutex, until the end
-    bool plain_data; // it mapped data without sums
-    bool noting;     // for the log of flushes: what is to be played again
-    bool note_lost;  // not all could be noted
+    bool undoing;     // its notes are being played back
+    bool locked_refs; // store.ref_mutex, until the end
+    bool plain_data;  // it mapped data without sums
+    bool noting;      // for the log of flushes: what is to be played again
+    bool note_lost;   // not all could be noted
     u8 *notes;
     u32 note_used, note_room;
 };
@@ -32,11 +32,11 @@ struct txn {
 // inode's own state and its stream's are under locks of their own), so what a patch did is undone, and noted
 // for the log, as a patch.
 enum undo { UNDO_ABSENT, UNDO_WHOLE, UNDO_PATCH };
-nt_status txn_log(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old);
+nt_status txn_note_undo(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old);
 // Data units: taken now and given back if the transaction fails; freed when it succeeds.
 nt_status txn_alloc(struct txn *t, u32 want, u64 *unit, u32 *clusters);
 nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now);
-void txn_hold_refs(struct txn *t);
+void txn_lock_refs(struct txn *t);
 // It has done its share: what is left of a long piece of work belongs in another transaction. There is room
 // for the few records that end this one.
 bool txn_is_full(const struct txn *t);

@@ -346,7 +346,7 @@ static void counts_split_and_end(void **state)
     // A failed change is undone, and lets the counts go to others.
     t = begin(&v);
     assert_ok(refs_add(t, unit, N));
-    assert_true(t->holds_refs);
+    assert_true(t->locked_refs);
     assert_status(txn_end(t, STATUS_CANCELLED), STATUS_CANCELLED);
     assert_counts(&v, unit, counts, N);
     // Down to nothing: the last drop frees the units.
