@@ -9,14 +9,6 @@
 
 enum { CHUNK = 64 * 1024, NO_MEDIUM = -1, SECTOR = 512 };
 
-struct sim_medium {
-    u64 size;
-    bool readonly;
-    u8 **chunks;           // NULL: zeroes
-    u8 **base;             // recorded media: the chunks of the past; a chunk that is the same is copied first
-    pthread_rwlock_t lock; // contents: a transfer is whole, as on a drive
-};
-
 struct sim_write {
     u64 offset;
     u8 *data;
@@ -24,11 +16,27 @@ struct sim_write {
     bool after_flush; // a flush lies between the write before and this one
 };
 
+// A list of writes that grows.
+struct sim_writes {
+    struct sim_write *at;
+    size_t count, room;
+};
+
+struct sim_medium {
+    u64 size;
+    bool readonly;
+    bool caching;             // writes go to a volatile cache: `cached` has what was there before each
+    struct sim_writes cached; // since the last flush
+    u8 **chunks;              // NULL: zeroes
+    u8 **base;             // recorded media: the chunks of the past; a chunk that is the same is copied first
+    pthread_rwlock_t lock; // contents: a transfer is whole, as on a drive
+};
+
 // What happened to medium 0 since blk_sim_record.
 struct sim_log {
     bool recording, flushed; // flushed: since the last write
-    struct sim_write *writes;
-    size_t count, room, applied; // applied: writes that base includes
+    struct sim_writes writes;
+    size_t applied; // writes that base includes
 };
 
 struct sim {
@@ -52,7 +60,36 @@ struct sim {
     u64 fail_at[SIM_KINDS]; // count at which the command fails; 0: none
     struct sense fail_sense[SIM_KINDS];
     struct sim_log log;
+    sim_command_fn *watch; // NULL: nobody; set before there are commands
+    void *watch_context;
 };
+
+static bool writes_add(struct sim_writes *list, struct sim_write w)
+{
+    if (list->count == list->room) {
+        size_t room = MAX(list->room * 2, 256u);
+        struct sim_write *writes = realloc(list->at, room * sizeof *writes);
+        if (!writes)
+            return false;
+        list->at = writes;
+        list->room = room;
+    }
+    list->at[list->count++] = w;
+    return true;
+}
+
+static void writes_clear(struct sim_writes *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->at[i].data);
+    list->count = 0;
+}
+
+static void writes_free(struct sim_writes *list)
+{
+    writes_clear(list);
+    free(list->at);
+}
 
 static nt_status medium_init(struct sim_medium *m, u64 size, bool readonly)
 {
@@ -73,6 +110,7 @@ static void medium_free(struct sim_medium *m)
     for (u64 i = 0; m->chunks && i * CHUNK < m->size; i++)
         free(m->chunks[i]);
     free(m->chunks);
+    writes_free(&m->cached);
 }
 
 // A chunk that may be written; the medium is locked.
@@ -89,9 +127,8 @@ static u8 *chunk_make(struct sim_medium *m, u64 i)
     return fresh;
 }
 
-static void medium_read(struct sim_medium *m, u8 *data, size_t len, u64 offset)
+static void chunks_read(const struct sim_medium *m, u8 *data, size_t len, u64 offset)
 {
-    SCOPE_READ(&m->lock);
     while (len > 0) {
         size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
         const u8 *chunk = m->chunks[offset / CHUNK];
@@ -105,20 +142,54 @@ static void medium_read(struct sim_medium *m, u8 *data, size_t len, u64 offset)
     }
 }
 
-static bool medium_write(struct sim_medium *m, const u8 *data, size_t len, u64 offset)
+static void medium_read(struct sim_medium *m, u8 *data, size_t len, u64 offset)
 {
-    SCOPE_WRITE(&m->lock);
+    SCOPE_READ(&m->lock);
+    chunks_read(m, data, len, offset);
+}
+
+// Remember what is there, in whole sectors: the power cannot take back a part of one.
+static bool cache_note(struct sim_medium *m, size_t len, u64 offset)
+{
+    if (!m->caching)
+        return true;
+    u64 start = align_down(offset, SECTOR), end = MIN(align_up(offset + len, SECTOR), m->size);
+    struct sim_write w = {.offset = start, .data = malloc(end - start), .len = end - start};
+    if (!w.data)
+        return false;
+    chunks_read(m, w.data, w.len, start);
+    if (writes_add(&m->cached, w))
+        return true;
+    free(w.data);
+    return false;
+}
+
+static bool is_zero(const u8 *data, size_t len)
+{
+    return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
+}
+
+static bool chunks_write(struct sim_medium *m, const u8 *data, size_t len, u64 offset)
+{
     while (len > 0) {
         size_t in_chunk = offset % CHUNK, part = MIN(len, CHUNK - in_chunk);
-        u8 *chunk = chunk_make(m, offset / CHUNK);
-        if (!chunk)
+        bool nothing = !m->chunks[offset / CHUNK] && is_zero(data, part);
+        u8 *chunk = nothing ? NULL : chunk_make(m, offset / CHUNK);
+        if (!chunk && !nothing)
             return false;
-        memcpy(chunk + in_chunk, data, part);
+        if (chunk)
+            memcpy(chunk + in_chunk, data, part);
         data += part;
         len -= part;
         offset += part;
     }
     return true;
+}
+
+static bool medium_write(struct sim_medium *m, const u8 *data, size_t len, u64 offset)
+{
+    SCOPE_WRITE(&m->lock);
+    return cache_note(m, len, offset) && chunks_write(m, data, len, offset);
 }
 
 static struct sim_medium *medium_in(struct sim *s)
@@ -171,9 +242,7 @@ static void log_free(struct sim *s)
         free(m->base[i]);
     }
     free(m->base);
-    for (size_t i = 0; i < s->log.count; i++)
-        free(s->log.writes[i].data);
-    free(s->log.writes);
+    writes_free(&s->log.writes);
 }
 
 static void sim_close(struct blk *b)
@@ -200,10 +269,13 @@ static void wait_until_released(struct sim *s)
 
 // Every command of the kinds that touch the medium begins here: count it, fail it if that was ordered, find
 // the medium.
-static nt_status begin(struct blk *b, enum sim_kind kind, struct sim_medium **medium, struct sense *sense)
+static nt_status begin(struct blk *b, enum sim_kind kind, u64 offset, struct sim_medium **medium,
+                       struct sense *sense)
 {
     struct sim *s = b->state;
     *medium = NULL;
+    if (s->watch)
+        TRY(s->watch(s->watch_context, kind, offset, sense));
     SCOPE_LOCK(&s->mutex);
     s->counts[kind]++;
     if (s->fail_at[kind] == s->counts[kind]) {
@@ -235,7 +307,7 @@ static nt_status begin(struct blk *b, enum sim_kind kind, struct sim_medium **me
 static nt_status sim_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
     struct sim_medium *m;
-    TRY(begin(b, SIM_READ, &m, sense));
+    TRY(begin(b, SIM_READ, offset, &m, sense));
     for (int i = 0; i < n; i++) {
         medium_read(m, iov[i].iov_base, iov[i].iov_len, offset);
         offset += iov[i].iov_len;
@@ -250,14 +322,6 @@ static bool log_write(struct sim *s, struct sim_medium *m, const struct iovec *i
     SCOPE_LOCK(&s->mutex);
     if (!log->recording || m != &s->media[0])
         return true;
-    if (log->count == log->room) {
-        size_t room = MAX(log->room * 2, 256u);
-        struct sim_write *writes = realloc(log->writes, room * sizeof *writes);
-        if (!writes)
-            return false;
-        log->writes = writes;
-        log->room = room;
-    }
     u64 end = offset;
     for (int i = 0; i < n; i++)
         end += iov[i].iov_len;
@@ -270,7 +334,10 @@ static bool log_write(struct sim *s, struct sim_medium *m, const struct iovec *i
     medium_read(m, w.data, w.len, start);
     for (size_t i = 0, at = offset - start; i < (size_t)n; at += iov[i++].iov_len)
         memcpy(w.data + at, iov[i].iov_base, iov[i].iov_len);
-    log->writes[log->count++] = w;
+    if (!writes_add(&log->writes, w)) {
+        free(w.data);
+        return false;
+    }
     log->flushed = false;
     return true;
 }
@@ -278,7 +345,7 @@ static bool log_write(struct sim *s, struct sim_medium *m, const struct iovec *i
 static nt_status sim_pwritev(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense)
 {
     struct sim_medium *m;
-    TRY(begin(b, SIM_WRITE, &m, sense));
+    TRY(begin(b, SIM_WRITE, offset, &m, sense));
     if (!log_write(b->state, m, iov, n, offset))
         return sense_report(sense, SENSE_PROTECT, 0x27, 0x07);
     for (int i = 0; i < n; i++) {
@@ -293,7 +360,11 @@ static nt_status sim_flush(struct blk *b, struct sense *sense)
 {
     struct sim *s = b->state;
     struct sim_medium *m;
-    TRY(begin(b, SIM_FLUSH, &m, sense));
+    TRY(begin(b, SIM_FLUSH, 0, &m, sense));
+    {
+        SCOPE_WRITE(&m->lock);
+        writes_clear(&m->cached);
+    }
     SCOPE_LOCK(&s->mutex);
     if (s->log.recording && m == &s->media[0])
         s->log.flushed = true;
@@ -303,7 +374,7 @@ static nt_status sim_flush(struct blk *b, struct sense *sense)
 static nt_status sim_ready(struct blk *b, struct sense *sense)
 {
     struct sim_medium *m;
-    return begin(b, SIM_READY, &m, sense);
+    return begin(b, SIM_READY, 0, &m, sense);
 }
 
 static nt_status sim_command(struct blk *b, enum blk_command c, struct sense *sense)
@@ -483,13 +554,20 @@ void blk_sim_peek(struct blk *b, u32 medium, void *data, size_t len, u64 offset)
     medium_read(&s->media[medium], data, len, offset);
 }
 
-void blk_sim_flip(struct blk *b, u32 medium, u64 offset, u8 mask)
+void blk_sim_poke(struct blk *b, u32 medium, const void *data, size_t len, u64 offset)
 {
     struct sim *s = b->state;
+    ASSERT(medium < s->media_count && offset <= s->media[medium].size &&
+           len <= s->media[medium].size - offset);
+    ASSERT(medium_write(&s->media[medium], data, len, offset));
+}
+
+void blk_sim_flip(struct blk *b, u32 medium, u64 offset, u8 mask)
+{
     u8 byte;
     blk_sim_peek(b, medium, &byte, 1, offset);
     byte ^= mask;
-    ASSERT(medium_write(&s->media[medium], &byte, 1, offset));
+    blk_sim_poke(b, medium, &byte, 1, offset);
 }
 
 u64 blk_sim_count(struct blk *b, enum sim_kind kind)
@@ -527,7 +605,7 @@ u64 blk_sim_recorded(struct blk *b)
 {
     struct sim *s = b->state;
     SCOPE_LOCK(&s->mutex);
-    return s->log.count;
+    return s->log.writes.count;
 }
 
 // Numbers that follow from the seed (splitmix64).
@@ -588,7 +666,7 @@ static bool rebase(struct sim *s, size_t end)
     }
     past.chunks = m->chunks;
     for (; written && s->log.applied < end; s->log.applied++) {
-        const struct sim_write *w = &s->log.writes[s->log.applied];
+        const struct sim_write *w = &s->log.writes.at[s->log.applied];
         written = medium_write(&past, w->data, w->len, w->offset);
     }
     for (u64 i = 0; i * CHUNK < m->size; i++)
@@ -601,16 +679,61 @@ nt_status blk_sim_cut(struct blk *b, u64 after, u64 seed)
     struct sim *s = b->state;
     struct sim_log *log = &s->log;
     SCOPE_LOCK(&s->mutex);
-    ASSERT(s->media[0].base && after <= log->count + 1);
+    ASSERT(s->media[0].base && after <= log->writes.count + 1);
     log->recording = false;
-    size_t end = MIN(after, log->count), durable = end;
+    size_t end = MIN(after, log->writes.count), durable = end;
     // A flush covers what came before it, so the write behind it tells.
-    if (seed != 0 && !(after > log->count && log->flushed))
-        while (durable > 0 && (durable == end || !log->writes[durable].after_flush))
+    if (seed != 0 && !(after > log->writes.count && log->flushed))
+        while (durable > 0 && (durable == end || !log->writes.at[durable].after_flush))
             durable--;
     ASSERT(durable >= log->applied);
     u64 state = seed + after * 0xD1B54A32D192ED03ull;
-    bool written =
-        rebase(s, durable) && write_by_dice(&s->media[0], log->writes + durable, end - durable, dice(&state));
+    bool written = rebase(s, durable) &&
+                   write_by_dice(&s->media[0], log->writes.at + durable, end - durable, dice(&state));
+    return written ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+}
+
+// --- volatile caches -----------------------------------------------------------------------------
+
+void blk_sim_watch(struct blk *b, sim_command_fn *fn, void *context)
+{
+    struct sim *s = b->state;
+    s->watch = fn;
+    s->watch_context = context;
+}
+
+void blk_sim_cache(struct blk *b, u32 medium)
+{
+    struct sim *s = b->state;
+    ASSERT(medium < s->media_count);
+    s->media[medium].caching = true;
+}
+
+// Everything back, the latest first; then each again, or not.
+nt_status blk_sim_lose(struct blk *b, u32 medium, u64 seed)
+{
+    struct sim *s = b->state;
+    struct sim_medium *m = &s->media[medium];
+    struct sim_writes lost;
+    bool written = true;
+    {
+        SCOPE_WRITE(&m->lock);
+        lost = m->cached;
+        m->cached = (struct sim_writes){0};
+        u8 *now = NULL;
+        for (size_t i = lost.count; written && i-- > 0;) {
+            struct sim_write *w = &lost.at[i];
+            if ((written = (now = malloc(w->len)) != NULL)) {
+                chunks_read(m, now, w->len, w->offset);
+                written = chunks_write(m, w->data, w->len, w->offset);
+                free(w->data);
+                w->data = now;
+            }
+        }
+        m->caching = false;
+    }
+    written = written && write_by_dice(m, lost.at, lost.count, seed);
+    m->caching = true;
+    writes_free(&lost);
     return written ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }

@@ -55,11 +55,23 @@ bool blk_sim_is_stuck(struct blk *b);
 // The n-th command of this kind from now on (1: the next) fails with this sense.
 void blk_sim_fail(struct blk *b, enum sim_kind kind, u64 n, struct sense sense);
 
+// Called as every command that touches the medium begins, on its thread and before it counts: it may wait, as
+// a slow device does, and anything but SUCCESS is the command's answer. Set it before there are commands.
+typedef nt_status sim_command_fn(void *context, enum sim_kind kind, u64 offset, struct sense *sense);
+void blk_sim_watch(struct blk *b, sim_command_fn *fn, void *context);
+
 // The bytes of a medium, whether it is in the drive or not.
 void blk_sim_peek(struct blk *b, u32 medium, void *data, size_t len, u64 offset);
+void blk_sim_poke(struct blk *b, u32 medium, const void *data, size_t len, u64 offset);
 void blk_sim_flip(struct blk *b, u32 medium, u64 offset, u8 mask);
 
 u64 blk_sim_count(struct blk *b, enum sim_kind kind); // commands that reached the drive
+
+// --- a volatile cache: what is written to this medium is safe only after a flush -----------------
+
+void blk_sim_cache(struct blk *b, u32 medium); // while there are no commands
+// The cache is gone: each write since the last flush is kept, lost or torn, as the dice of this seed have it.
+nt_status blk_sim_lose(struct blk *b, u32 medium, u64 seed);
 
 // --- power cuts: medium 0 as a cut of the power would have left it -------------------------------
 

@@ -236,6 +236,57 @@ static void a_flush_at_the_end_counts(void **state)
     blk_close(b);
 }
 
+static nt_status refuse_far_writes(void *context, enum sim_kind kind, u64 offset, struct sense *sense)
+{
+    ++*(int *)context;
+    return kind == SIM_WRITE && offset >= 65536 ? sense_report(sense, SENSE_MEDIUM, 0x0c, 0) : STATUS_SUCCESS;
+}
+
+static void a_watcher_answers_instead(void **state)
+{
+    (void)state;
+    struct blk *b;
+    struct sense sense;
+    int seen = 0;
+    char data[8] = "watched";
+    assert_ok(blk_sim_new(MIB, 0, &b));
+    blk_sim_watch(b, refuse_far_writes, &seen);
+    assert_ok(blk_pwrite(b, data, 8, 0, NULL));
+    assert_status(blk_pwrite(b, data, 8, 65536, &sense), STATUS_DEVICE_DATA_ERROR);
+    assert_int_equal(sense.asc, 0x0c);
+    assert_ok(blk_flush(b, NULL));
+    assert_ok(blk_pread(b, data, 8, 65536, NULL));
+    assert_memory_equal(data, "\0\0\0\0\0\0\0\0", 8);
+    assert_int_equal(seen, 4);
+    assert_int_equal(blk_sim_count(b, SIM_WRITE), 1);
+    blk_close(b);
+}
+
+static void a_lost_cache_harms_what_no_flush_covered(void **state)
+{
+    (void)state;
+    bool kept = false, lost = false, torn = false;
+    for (u64 seed = 1; seed <= 100; seed++) {
+        struct blk *b;
+        assert_ok(blk_sim_new(MIB, 0, &b));
+        blk_sim_cache(b, 0);
+        write_all(b, 1, 0);
+        assert_ok(blk_flush(b, NULL));
+        write_all(b, 2, 0);
+        write_all(b, 3, 0);
+        assert_ok(blk_sim_lose(b, 0, seed));
+        int third = count_second(b, 0, 2, 3), second = count_second(b, 0, 1, 2);
+        lost |= count_second(b, 0, 0, 1) == 8;
+        kept |= third == 8;
+        torn |= third < 0 || second > 0;
+        assert_ok(blk_flush(b, NULL));
+        assert_ok(blk_sim_lose(b, 0, seed)); // there is nothing to lose any more
+        assert_int_equal(count_second(b, 0, 2, 3), third);
+        blk_close(b);
+    }
+    assert_true(kept && lost && torn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +299,8 @@ int main(void)
         cmocka_unit_test(a_cut_leaves_the_first_writes),
         cmocka_unit_test(a_cut_harms_what_no_flush_covered),
         cmocka_unit_test(a_flush_at_the_end_counts),
+        cmocka_unit_test(a_watcher_answers_instead),
+        cmocka_unit_test(a_lost_cache_harms_what_no_flush_covered),
     };
     return cmocka_run_group_tests_name("blk_sim", tests, NULL, NULL);
 }
