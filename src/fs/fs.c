@@ -328,7 +328,8 @@ static nt_status enter(struct vcb *vcb, u32 flags, bool exclusive)
         if (status != STATUS_SUCCESS && status != STATUS_WRONG_VOLUME)
             return status;
     }
-    return status;
+    // Verified each time, and marked again each time: the device never comes to rest.
+    return status == STATUS_SUCCESS ? STATUS_VERIFY_REQUIRED : status;
 }
 
 nt_status fs_enter(struct vcb *vcb, struct irp *irp)
