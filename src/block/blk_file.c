@@ -16,6 +16,7 @@ enum { IOV_BATCH = 64, DIRECT_UNTRIED = -1, DIRECT_NONE = -2 };
 struct file {
     char *path;
     blk_file_probe *probe;
+    blk_file_look *look; // may be NULL
     bool exclusive;
     bool readonly;      // asked for: every medium is opened for reading only
     bool ejected;       // until LOAD
@@ -24,6 +25,7 @@ struct file {
     _Atomic int direct; // the same without the host's page cache; -1: not tried yet, -2: not to be had
     dev_t device;
     ino_t inode;
+    struct blk_file_mark mark;
 };
 
 // What a failed system call means in SCSI terms.
@@ -90,6 +92,8 @@ static int open_medium(struct blk *b)
     f->fd = fd;
     f->device = st.st_dev;
     f->inode = st.st_ino;
+    if (f->look)
+        f->mark = f->look(fd);
     blk_set_medium(b, size, readonly);
     return 0;
 }
@@ -106,13 +110,15 @@ static void close_medium(struct blk *b)
     blk_set_medium(b, 0, f->readonly);
 }
 
-nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, bool exclusive)
+nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, blk_file_look *look,
+                        bool exclusive)
 {
     struct file *f = calloc(1, sizeof *f);
     if (!f)
         return STATUS_INSUFFICIENT_RESOURCES;
     *f = (struct file){.path = strdup(path),
                        .probe = probe,
+                       .look = look,
                        .exclusive = exclusive,
                        .readonly = blk_has(b, BLK_READONLY),
                        .fd = -1,
@@ -252,7 +258,10 @@ bool blk_file_same(struct blk *b)
     bool there = stat(f->path, &st) == 0;
     if (f->fd < 0)
         return !there;
-    return there && st.st_dev == f->device && st.st_ino == f->inode;
+    if (!there || st.st_dev != f->device || st.st_ino != f->inode)
+        return false;
+    struct blk_file_mark now = f->look ? f->look(f->fd) : f->mark;
+    return now.sequence == f->mark.sequence && now.size == f->mark.size;
 }
 
 nt_status blk_file_change(struct blk *b, struct sense *sense)
@@ -328,7 +337,7 @@ static int probe_file(int fd, const struct stat *st, u64 *size, u32 *sector)
 
 static nt_status open_file(struct blk *b, const char *path)
 {
-    return blk_file_open(b, path, probe_file, false);
+    return blk_file_open(b, path, probe_file, NULL, false);
 }
 
 const struct blk_ops blk_file_ops = {

@@ -11,8 +11,16 @@
 // Look at an opened medium: is it of the right kind, how large is it, how large its sectors? Returns errno.
 typedef int blk_file_probe(int fd, const struct stat *st, u64 *size, u32 *sector);
 
-// exclusive: O_EXCL in the flags of an open for writing (block devices).
-nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, bool exclusive);
+// What changes when another medium comes to be behind an open descriptor.
+struct blk_file_mark {
+    u64 sequence, size;
+};
+typedef struct blk_file_mark blk_file_look(int fd);
+
+// exclusive: O_EXCL in the flags of an open for writing (block devices). look: NULL where a descriptor leads
+// to one medium for ever.
+nt_status blk_file_open(struct blk *b, const char *path, blk_file_probe *probe, blk_file_look *look,
+                        bool exclusive);
 void blk_file_close(struct blk *b);
 nt_status blk_file_preadv(struct blk *b, const struct iovec *iov, int n, u64 offset, struct sense *sense);
 nt_status blk_file_preadv_fresh(struct blk *b, const struct iovec *iov, int n, u64 offset,

@@ -3,7 +3,9 @@
 #include "tests/test.h"
 
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <stdalign.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "block/blk.h"
@@ -112,12 +114,90 @@ static void a_fresh_read_is_one_of_the_medium(void **state)
     assert_int_equal(first_of(b, data + 1, 4096, 65536 + 7, true), 'z');
 }
 
+enum { SIZE = 1 << 20 };
+
+// A file of this letter.
+static int image_make(char *path, char letter)
+{
+    static char data[SIZE];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    memset(data, letter, sizeof data);
+    assert_int_equal(write(fd, data, sizeof data), sizeof data);
+    return fd;
+}
+
+static bool loop_attach(const char *image, const char *options, char *spec, size_t size)
+{
+    char command[128];
+    snprintf(command, sizeof command, "losetup --show -f %s %s 2>/dev/null", options, image);
+    FILE *p = geteuid() == 0 ? popen(command, "r") : NULL;
+    snprintf(spec, size, "dev:");
+    bool attached = p && fgets(spec + 4, (int)size - 4, p) && spec[4] == '/';
+    if (p)
+        pclose(p);
+    spec[strcspn(spec, "\n")] = '\0';
+    if (!attached)
+        print_message("# no loop device to be had (needs root and losetup): not tried\n");
+    return attached;
+}
+
+static void loop_run(const char *what, const char *spec)
+{
+    char command[128];
+    snprintf(command, sizeof command, "losetup %s %s", what, spec + 4);
+    assert_int_equal(system(command), 0);
+}
+
+static char read_letter(struct blk *b)
+{
+    char letter;
+    assert_ok(blk_pread(b, &letter, 1, 4096, NULL));
+    return letter;
+}
+
+// The node stays the same: another card of the same size, and one of another size.
+static void another_medium_behind_the_node_is_an_attention(void **state)
+{
+    (void)state;
+    char first[] = "/tmp/blk_dev_test.XXXXXX", second[] = "/tmp/blk_dev_test.XXXXXX", spec[80];
+    struct sense sense;
+    struct blk *b;
+    close(image_make(first, 'A'));
+    int fd = image_make(second, 'B');
+    if (loop_attach(first, "-r", spec, sizeof spec)) {
+        assert_ok(blk_open(spec, BLK_READONLY | BLK_REMOVABLE, &b));
+        assert_int_equal(read_letter(b), 'A');
+        u64 medium = blk_medium(b);
+        int loop = open(spec + 4, O_RDONLY);
+        assert_true(loop >= 0);
+        assert_int_equal(ioctl(loop, LOOP_CHANGE_FD, fd), 0);
+        char letter = 0;
+        assert_status(blk_pread(b, &letter, 1, 4096, &sense), STATUS_VERIFY_REQUIRED);
+        assert_int_equal(sense.asc, 0x28);
+        assert_int_equal(letter, 0);
+        assert_int_equal(blk_medium(b), medium + 1);
+        assert_int_equal(read_letter(b), 'B');
+        assert_int_equal(ftruncate(fd, 2 * SIZE), 0);
+        loop_run("-c", spec);
+        assert_status(blk_flush_medium(b, medium + 1, NULL), STATUS_VERIFY_REQUIRED);
+        assert_int_equal(blk_size(b), 2 * SIZE);
+        close(loop);
+        blk_close(b);
+        loop_run("-d", spec);
+    }
+    close(fd);
+    unlink(first);
+    unlink(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_not_a_block_device),
         cmocka_unit_test_teardown(a_loop_device_reads_back, loop_close),
         cmocka_unit_test_teardown(a_fresh_read_is_one_of_the_medium, loop_close),
+        cmocka_unit_test(another_medium_behind_the_node_is_an_attention),
     };
     return cmocka_run_group_tests_name("blk_dev", tests, NULL, NULL);
 }
