@@ -110,6 +110,7 @@ enum store_flags {
 // read-only.
 nt_status store_open(struct blk *b, u32 flags, size_t cache_bytes, struct store **out);
 // Commit and free; the store is gone whatever the status says. Streams must be closed before.
+// LOST_WRITEBEHIND_DATA: committed, but data that the device had taken was lost on the way.
 nt_status store_close(struct store *s);
 // Free without writing: what was not committed is lost. True when there was something to lose.
 bool store_abandon(struct store *s);
@@ -128,9 +129,27 @@ void store_get_info(struct store *s, struct store_info *info);
 nt_status store_set_label(struct store *s, struct str label);
 const struct case_table *store_case_table(struct store *s); // NULL on a case-sensitive volume
 
-// The generation that this store believes to be the newest on the medium; store_is_current compares it with
-// what store_identify read (the one of a commit that was cut short counts too).
-bool store_is_current(struct store *s, const struct store_identity *identity);
+// What a medium holds when it is the one that this store knows and nothing else has written to it: the newest
+// superblock as a whole, or that of a commit that was cut short, and the end of the log behind it. A
+// generation alone would be the same on a copy with another history.
+struct store_medium {
+    u8 uuid[16];
+    u64 super_sum, pending_sum;
+    u32 log_at, log_end;
+    u64 log_sum;
+    bool log_tried;
+};
+void store_get_medium(struct store *s, struct store_medium *medium);
+// Does b hold it? WRONG_VOLUME: another one, or this one with another history. Else the device's failure.
+nt_status store_find_medium(struct blk *b, const struct store_medium *medium);
+
+// The medium was out of the drive, or may have been, and is proved to be the same: what had not been flushed
+// is not taken as written.
+void store_was_away(struct store *s);
+// How often data was lost that a write had put into the device's cache: of any stream, for those who flush
+// the volume. A failure says that something could not be compared, and is no loss yet.
+nt_status store_lost(struct store *s, u64 *count);
+u64 store_lost_so_far(struct store *s); // without a look at the medium
 
 struct store_stats {
     u64 pages_read, pages_written, cache_hits, commits, repairs, checksum_errors;
@@ -306,6 +325,10 @@ nt_status stream_read(struct stream *m, u64 offset, void *data, size_t len, size
 // Extends the stream. DISK_FULL, DATA_CHECKSUM_ERROR (part of a rotten unit). On failure *done bytes were
 // written.
 nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t len, size_t *done);
+// How often data of this stream was lost, as store_lost says it; to be asked after each flush. Data with sums
+// that may be lost is compared with them first. Without locks of the caller's that a read would need.
+nt_status stream_lost(struct stream *m, u64 *count);
+u64 stream_lost_so_far(struct stream *m);
 nt_status stream_set_size(struct stream *m, u64 size);
 nt_status stream_zero(struct stream *m, u64 offset, u64 len); // deallocates whole clusters
 nt_status stream_set_sparse(struct stream *m, bool sparse);

@@ -167,14 +167,14 @@ static nt_status write_entry(struct store *s, u8 *entry, u32 used, u64 next_obje
 {
     struct log *l = &s->log;
     if (data_first && used > HEAD)
-        TRY(io_flush(&s->io));
+        TRY(loss_flush(s));
     if (used == HEAD)
-        return io_flush(&s->io);
+        return loss_flush(s);
     u32 size = seal_entry(s, entry, used, next_object);
     u64 at = l->unit * s->unit + (u64)l->head * BLOCK;
     l->head += size / BLOCK;
     l->sequence++;
-    return io_write_flush(&s->io, entry, size, at);
+    return loss_write_flush(s, entry, size, at);
 }
 
 nt_status log_write(struct store *s)
@@ -195,6 +195,8 @@ nt_status log_write(struct store *s)
     l->data_first = false;
     // From now on a unit that is given back may be one that an entry on the medium needs (I3).
     l->begun |= used > HEAD;
+    l->tail.tried |= used > HEAD;
+    u32 block = l->head;
     pthread_mutex_unlock(&s->mutex);
     nt_status status = write_entry(s, entry, used, next_object, data_first);
     pthread_mutex_lock(&s->mutex);
@@ -202,9 +204,14 @@ nt_status log_write(struct store *s)
         l->safe = MAX(l->safe, noted);
     else
         l->overflow = true; // what was noted is gone: a commit must follow
+    if (status == STATUS_SUCCESS && used > HEAD)
+        l->tail = (struct log_tail){block, l->head, from_le64(((const struct raw_log *)entry)->sum), false};
     pthread_mutex_unlock(&s->mutex);
-    if (status != STATUS_SUCCESS && unflushed)
+    if (status == STATUS_SUCCESS)
+        return status;
+    if (unflushed)
         atomic_store(&s->unflushed, true);
+    loss_open(s);
     return status;
 }
 
@@ -318,6 +325,14 @@ static const struct raw_log *head_at(const struct replay *r, u32 block)
     return (const struct raw_log *)(r->area + (u64)block * BLOCK);
 }
 
+static bool is_of(const struct raw_log *head, const struct raw_super *super)
+{
+    return from_le32(head->magic) == LOG_MAGIC &&
+           memcmp(head->volume, super->uuid, sizeof head->volume) == 0 &&
+           from_le64(head->generation) == from_le64(super->generation) &&
+           from_le64(head->super_sum) == from_le64(super->sum);
+}
+
 // Is there an entry of this commit here, whole? NO_SUCH_FILE: certainly not; any other status: it cannot be
 // known now. *blocks: how long.
 static nt_status entry_look(const struct replay *r, u32 block, u32 *blocks)
@@ -326,10 +341,7 @@ static nt_status entry_look(const struct replay *r, u32 block, u32 *blocks)
     struct raw_log head = *head_at(r, block);
     u32 length = from_le32(head.length);
     *blocks = blocks_of(length);
-    if (from_le32(head.magic) != LOG_MAGIC || length < HEAD || length > BUFFER ||
-        *blocks > r->blocks - block || memcmp(head.volume, r->super->uuid, sizeof head.volume) != 0 ||
-        from_le64(head.generation) != from_le64(r->super->generation) ||
-        from_le64(head.super_sum) != from_le64(r->super->sum))
+    if (!is_of(&head, r->super) || length < HEAD || length > BUFFER || *blocks > r->blocks - block)
         return STATUS_NO_SUCH_FILE;
     for (u32 i = 1; i < *blocks; i++)
         TRY(r->status[block + i]);
@@ -566,10 +578,17 @@ static nt_status area_read(struct replay *r)
 
 static nt_status replay(struct replay *r)
 {
+    struct store *s = r->store;
     TRY(area_read(r));
     TRY(entries_find(r));
+    bool more = r->end < r->blocks;
+    s->log.tail = (struct log_tail){
+        .block = r->last,
+        .end = r->end,
+        .tried = more && (r->status[r->end] != STATUS_SUCCESS || is_of(head_at(r, r->end), r->super))};
     if (r->entries == 0)
         return STATUS_SUCCESS;
+    s->log.tail.sum = from_le64(head_at(r, r->last)->sum);
     nt_status status = last_verify(r);
     if (status_is_damage(status)) // I4
         r->end = r->last;
@@ -580,6 +599,29 @@ static nt_status replay(struct replay *r)
     // All units first, so that no page of the tree gets a place that an entry's data has.
     TRY(items_play(r, true));
     return items_play(r, false);
+}
+
+static nt_status head_read(struct io *io, const struct raw_super *super, u32 block, struct raw_log *head)
+{
+    u8 bytes[BLOCK];
+    u64 at = from_le64(super->log_unit) * from_le32(super->unit_size) + (u64)block * BLOCK;
+    TRY(io_read(io, bytes, sizeof bytes, at));
+    memcpy(head, bytes, sizeof *head);
+    return STATUS_SUCCESS;
+}
+
+nt_status log_find_tail(struct io *io, const struct raw_super *super, const struct log_tail *tail)
+{
+    struct raw_log head;
+    if (tail->sum != 0) {
+        TRY(head_read(io, super, tail->block, &head));
+        if (!is_of(&head, super) || from_le64(head.sum) != tail->sum)
+            return STATUS_WRONG_VOLUME;
+    }
+    if (tail->tried || tail->end >= from_le32(super->log_blocks))
+        return STATUS_SUCCESS;
+    TRY(head_read(io, super, tail->end, &head));
+    return is_of(&head, super) ? STATUS_WRONG_VOLUME : STATUS_SUCCESS;
 }
 
 nt_status log_replay(struct store *s, const struct raw_super *super, bool writes)

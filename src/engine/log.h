@@ -6,9 +6,17 @@
 #include <stdatomic.h>
 
 #include "engine/engine.h"
+#include "engine/io.h"
 #include "engine/node.h"
 
 enum { LOG_CACHE = 8 << 20 }; // bytes of page cache that a replay needs at least
+
+// Where the log ends on the medium, behind the newest superblock that is sure to be there.
+struct log_tail {
+    u32 block, end; // where the last entry begins, and what lies behind it
+    u64 sum;        // of that entry; 0: there is none
+    bool tried;     // another one was begun behind it, and may be there or not
+};
 
 struct log {
     _Atomic u64 unit; // of the area; 0: there is none
@@ -24,7 +32,8 @@ struct log {
     u64 noted, safe; // transactions of this generation, and how many of them are on the medium
     u64 taken;       // bytes that those noted since the last entry took
     u64 features;    // writer_features of the last commit
-    u8 *buffer[2];   // one is filled while the other is written
+    struct log_tail tail;
+    u8 *buffer[2]; // one is filled while the other is written
     u32 current, used;
 };
 // A record's new state, while a transaction changes it.
@@ -45,5 +54,7 @@ bool log_check_super(const struct raw_super *super);
 // What was flushed since the commit of this superblock happens again, in memory. DISK_CORRUPT_ERROR.
 nt_status log_replay(struct store *s, const struct raw_super *super, bool writes);
 void log_destroy(struct store *s);
+// Does the log behind this superblock end so? WRONG_VOLUME: it does not.
+nt_status log_find_tail(struct io *io, const struct raw_super *super, const struct log_tail *tail);
 
 #endif

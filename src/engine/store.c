@@ -141,6 +141,7 @@ static nt_status store_new(struct blk *b, const struct raw_super *super, size_t 
     memcpy(s->label, super->label, super->label_length);
     s->next_object = from_le64(super->next_object);
     s->durable = from_le64(super->generation);
+    s->durable_sum = from_le64(super->sum);
     s->generation = s->durable + 1;
     s->tree.level = super->tree_level;
     s->tree.root = (struct ptr){{from_le64(super->tree.addr[0]), from_le64(super->tree.addr[1])},
@@ -288,6 +289,14 @@ out:
     return status;
 }
 
+// Statuses after which the same medium may come back and take the write.
+static bool may_come_back(nt_status status)
+{
+    return status == STATUS_VERIFY_REQUIRED || status == STATUS_NO_MEDIA_IN_DEVICE ||
+           status == STATUS_DEVICE_NOT_READY || status == STATUS_WRONG_VOLUME ||
+           status == STATUS_IO_TIMEOUT || status == STATUS_CANCELLED;
+}
+
 nt_status store_close(struct store *s)
 {
     nt_status status = (nt_status)atomic_load(&s->failed);
@@ -295,7 +304,12 @@ nt_status store_close(struct store *s)
         bool dirty = store_dirty(s);
         nt_status removed = log_remove(s);
         (void)removed; // a log that stays is played by the next open
+        u64 lost = store_lost_so_far(s);
         status = store_commit(s);
+        if (may_come_back(status)) // a drive repeats no flush: there is no later time for it
+            status = store_commit(s);
+        if (status == STATUS_SUCCESS && store_lost_so_far(s) != lost)
+            status = STATUS_LOST_WRITEBEHIND_DATA;
         if (!dirty) // all was safe before
             status = STATUS_SUCCESS;
     }
@@ -432,14 +446,6 @@ nt_status store_identify(struct blk *b, struct store_identity *identity)
     return hidden;
 }
 
-bool store_is_current(struct store *s, const struct store_identity *identity)
-{
-    SCOPE_LOCK(&s->mutex);
-    bool newest = identity->generation == s->durable ||
-                  (s->has_pending && identity->generation == from_le64(s->pending.generation));
-    return newest && memcmp(identity->uuid, s->uuid, sizeof s->uuid) == 0;
-}
-
 // --- commit --------------------------------------------------------------------------------------
 
 // The state of the generation that was just sealed, as its superblock.
@@ -512,17 +518,9 @@ static nt_status seal_generation(struct store *s)
 static nt_status write_generation(struct store *s)
 {
     TRY(cache_write(s, s->pending_pages));
-    TRY(io_flush(&s->io)); // I1
+    TRY(loss_flush(s)); // I1
     TRY(super_write(&s->io, &s->pending));
-    return io_flush(&s->io);
-}
-
-// Statuses after which the same medium may come back and take the write.
-static bool may_come_back(nt_status status)
-{
-    return status == STATUS_VERIFY_REQUIRED || status == STATUS_NO_MEDIA_IN_DEVICE ||
-           status == STATUS_DEVICE_NOT_READY || status == STATUS_WRONG_VOLUME ||
-           status == STATUS_IO_TIMEOUT || status == STATUS_CANCELLED;
+    return loss_flush(s);
 }
 
 // Write the sealed generation and make it the durable one.
@@ -533,6 +531,7 @@ static nt_status finish_pending(struct store *s)
     if (status != STATUS_SUCCESS) {
         if (unflushed)
             atomic_store(&s->unflushed, true);
+        loss_open(s);
         if (!may_come_back(status))
             store_fail(s, status);
         return status;
@@ -544,18 +543,22 @@ static nt_status finish_pending(struct store *s)
     s->pending_pages = NULL;
     s->has_pending = false;
     s->durable = from_le64(s->pending.generation);
+    s->durable_sum = from_le64(s->pending.sum);
+    s->log.tail = (struct log_tail){0};
     return STATUS_SUCCESS;
 }
 
-// Nothing changed but data in place: the device's own cache is all there is to flush.
+// Nothing changed but data in place: the device's own cache is all there is to flush. As for every flush the
+// caller has store.committing, so a flush that finds nothing to do knows that the one that did it is over.
 static nt_status flush_data(struct store *s)
 {
     if (!atomic_exchange(&s->unflushed, false))
         return STATUS_SUCCESS;
-    nt_status status = io_flush(&s->io);
+    nt_status status = loss_flush(s);
     if (status == STATUS_SUCCESS)
         return status;
     atomic_store(&s->unflushed, true);
+    loss_open(s);
     // What the device lost is not written again, so no later flush may promise it.
     if (!may_come_back(status))
         store_fail(s, status);
@@ -586,20 +589,16 @@ nt_status store_commit(struct store *s)
             pthread_cond_wait(&s->changed, &s->mutex);
             continue;
         }
-        if (!has_changes(s)) {
-            pthread_mutex_unlock(&s->mutex);
-            return flush_data(s);
-        }
-        bool pending = s->has_pending;
+        bool pending = s->has_pending, changes = has_changes(s);
         s->committing = true; // I4
         pthread_mutex_unlock(&s->mutex);
-        status = pending ? STATUS_SUCCESS : seal_generation(s);
+        status = changes && !pending ? seal_generation(s) : STATUS_SUCCESS;
         if (status == STATUS_SUCCESS)
-            status = finish_pending(s);
+            status = changes ? finish_pending(s) : flush_data(s);
         pthread_mutex_lock(&s->mutex);
         s->committing = false;
         pthread_cond_broadcast(&s->changed);
-        if (status != STATUS_SUCCESS)
+        if (status != STATUS_SUCCESS || !changes)
             break;
     }
     pthread_mutex_unlock(&s->mutex);

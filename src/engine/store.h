@@ -11,6 +11,7 @@
 //   orphan.c  what waits to be taken apart   stream_record.c  names and records of streams
 //   stream.c, extent.c, share.c  file data   check.c  whole-volume walk
 //   scrub.c   the same in use, with repair
+//   medium.c  is it the same medium?         loss.c   what a device may have lost
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -25,6 +26,7 @@
 #include "engine/format.h"
 #include "engine/io.h"
 #include "engine/log.h"
+#include "engine/loss.h"
 #include "engine/page.h"
 #include "engine/space.h"
 #include "engine/tree.h"
@@ -47,6 +49,7 @@ struct store {
     struct tree tree;
     struct space space;
     struct log log;
+    struct loss loss;
     pthread_mutex_t ref_mutex; // reference counts, held to the end of a transaction
 
     pthread_mutex_t mutex; // the transaction gate and what follows; a leaf
@@ -60,6 +63,7 @@ struct store {
     bool has_pending;   // a sealed commit that is being written, or was cut short and must be written again
     _Atomic u64 generation; // of the changes being made now; changes only while the gate is closed
     u64 durable;            // newest on the medium
+    u64 durable_sum;        // of its superblock
     u64 next_object;
     struct raw_super pending;
     struct page *pending_pages;

@@ -39,6 +39,7 @@ nt_status stream_open(struct store *s, u64 id, struct str name, struct stream **
     m->unfinished = atomic_load(&s->unfinished);
     pthread_mutex_init(&m->writer, NULL);
     hold_init(&m->lock);
+    loss_add(m);
     *out = m;
     return STATUS_SUCCESS;
 }
@@ -47,6 +48,7 @@ void stream_close(struct stream *m)
 {
     if (!m)
         return;
+    loss_remove(m);
     pthread_mutex_destroy(&m->writer);
     hold_destroy(&m->lock);
     free(m);
@@ -373,6 +375,15 @@ static nt_status switch_mapping(struct change *c, struct extent *e)
     return extent_map(c->txn, stream_data(m), e);
 }
 
+static nt_status write_data(struct stream *m, const struct iovec *iov, int n, u64 at)
+{
+    enum loss_kind kind = stream_summed(m) ? LOSS_SUMMED : LOSS_PLAIN;
+    loss_begin(m, kind);
+    nt_status status = io_writev(&m->store->io, iov, n, at);
+    loss_end(m, kind);
+    return status;
+}
+
 static nt_status write_new(struct change *c, const struct piece *p, u32 most, u64 *written)
 {
     struct stream *m = c->stream;
@@ -391,7 +402,7 @@ static nt_status write_new(struct change *c, const struct piece *p, u32 most, u6
     TRY(gather(m, &here, e.first, e.clusters, buffer, &g));
     if (stream_summed(m))
         sum_parts(s, &g, e.sums);
-    TRY(io_writev(&s->io, g.iov, g.parts, e.unit * s->unit));
+    TRY(write_data(m, g.iov, g.parts, e.unit * s->unit));
     TRY(switch_mapping(c, &e));
     *written = MIN(here.len, (u64)e.clusters * s->cluster - into);
     c->raw.size = to_le64(MAX(stream_size(m), MIN(p->size, here.offset + *written)));
@@ -450,7 +461,7 @@ static nt_status write_plain(struct stream *m, const struct piece *p, u64 *writt
     TRY(in_place(m, p->offset, &n, &device, &most));
     if (n == 0)
         return write_piece(m, p, most, written);
-    TRY(io_write(&m->store->io, p->data, n, device));
+    TRY(write_data(m, &(struct iovec){(void *)(uintptr_t)p->data, n}, 1, device));
     atomic_store(&m->store->unflushed, true);
     if (MIN(p->size, p->offset + n) > stream_size(m)) {
         struct raw_stream raw = m->raw;

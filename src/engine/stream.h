@@ -9,6 +9,7 @@
 #include "base/hold.h"
 #include "engine/engine.h"
 #include "engine/extent.h"
+#include "engine/loss.h"
 #include "engine/tree.h"
 
 struct stream {
@@ -19,6 +20,7 @@ struct stream {
     struct hold lock;
     struct raw_stream raw; // as in the record; under lock
     bool unfinished;       // clusters behind the end may still be mapped; under writer
+    struct stream_loss loss;
 };
 
 static inline u64 stream_size(const struct stream *m)

@@ -566,6 +566,7 @@ nt_status fs_create(struct vcb *vcb, struct irp *irp)
     if (status == STATUS_SUCCESS) {
         status = irp->p.create.opens_root ? open_file(&o) : open_volume(&o);
         if (status == STATUS_SUCCESS) {
+            o.ccb->told = ccb_lost_so_far(o.ccb);
             irp->file->context = o.ccb;
             return status;
         }

@@ -239,6 +239,7 @@ static void close_stream(struct scb *scb)
         scb->fcb->news.closed = true;
     }
     scb->stream = NULL;
+    scb->lost += stream_lost_so_far(stream);
     stream_close(stream);
 }
 

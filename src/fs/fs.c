@@ -141,18 +141,19 @@ static nt_status vcb_mount(struct device *real, struct blk *blk)
     return STATUS_SUCCESS;
 }
 
-// Continue with the volume that was here before, found at this generation: opening it may commit. Its files
-// are compared one by one when they are next used.
-static nt_status vcb_remount(struct vcb *vcb, struct blk *blk, u64 found)
+// Continue with the volume that was here before. If its medium is not as we left it, its files are compared
+// one by one when they are next used. Looked at first: opening it may commit.
+static nt_status vcb_remount(struct vcb *vcb, struct blk *blk)
 {
     SCOPE_HOLD_WRITE(&vcb->lock);
     if (vcb->state != VCB_NOT_MOUNTED)
         return STATUS_UNRECOGNIZED_VOLUME; // its last handle was closed just now
-    u64 known = vcb->info.identity.generation;
+    nt_status found = store_find_medium(blk, &vcb->left);
+    TRY(found == STATUS_WRONG_VOLUME ? STATUS_SUCCESS : found);
     TRY(vcb_open_store(vcb, blk));
     store_get_info(vcb->store, &vcb->info);
     vcb->epoch++;
-    if (found != known)
+    if (found != STATUS_SUCCESS)
         vcb->changed_epoch = vcb->epoch;
     dev_set_vpb(vcb->real, vcb->vpb);
     return STATUS_SUCCESS;
@@ -183,7 +184,7 @@ static nt_status mount_volume(struct irp *irp)
     nt_status status = store_identify(blk, &identity);
     if (status == STATUS_SUCCESS) {
         struct vcb *vcb = find_returning(real, &identity);
-        status = vcb ? vcb_remount(vcb, blk, identity.generation) : STATUS_UNRECOGNIZED_VOLUME;
+        status = vcb ? vcb_remount(vcb, blk) : STATUS_UNRECOGNIZED_VOLUME;
         if (vcb)
             dev_release(vcb->device);
         if (status == STATUS_UNRECOGNIZED_VOLUME)
@@ -209,31 +210,29 @@ static nt_status ping(struct device *real, u32 flags)
 // The medium is another one: nothing of ours may be written any more.
 static void vcb_abandon(struct vcb *vcb)
 {
-    bool lost = store_dirty(vcb->store);
+    bool dropped = store_dirty(vcb->store);
     vcb_close_streams(vcb);
     store_get_info(vcb->store, &vcb->info);
-    lost |= store_abandon(vcb->store);
+    store_get_medium(vcb->store, &vcb->left);
+    vcb->lost += store_lost_so_far(vcb->store);
+    dropped |= store_abandon(vcb->store);
     vcb->store = NULL;
     vcb->state = VCB_NOT_MOUNTED;
-    if (lost)
-        vcb->lost_data = true;
+    vcb->dropped += dropped;
 }
 
 // medium: a blk of its own for the one that is in.
 static nt_status compare_medium(struct vcb *vcb, struct blk *medium, u32 changes)
 {
     struct device *real = vcb->real;
-    struct store_identity identity = {0};
-    nt_status status = store_identify(medium, &identity);
-    if (status != STATUS_SUCCESS && status != STATUS_UNRECOGNIZED_VOLUME &&
-        status != STATUS_DISK_CORRUPT_ERROR)
-        return status;
+    struct store_medium known;
     SCOPE_HOLD_WRITE(&vcb->lock);
     if (vcb->state != VCB_MOUNTED)
         return STATUS_WRONG_VOLUME;
-    bool same = status == STATUS_SUCCESS &&
-                memcmp(identity.uuid, vcb->info.identity.uuid, sizeof identity.uuid) == 0 &&
-                store_is_current(vcb->store, &identity);
+    store_get_medium(vcb->store, &known);
+    nt_status status = store_find_medium(medium, &known);
+    TRY(status == STATUS_WRONG_VOLUME ? STATUS_SUCCESS : status);
+    bool same = status == STATUS_SUCCESS;
     if (same)
         dev_blk_follow(vcb->blk, medium);
     else
@@ -242,6 +241,7 @@ static nt_status compare_medium(struct vcb *vcb, struct blk *medium, u32 changes
     bool settled = dev_clear_verify(real, changes);
     if (!same)
         return STATUS_WRONG_VOLUME;
+    store_was_away(vcb->store);
     if (!settled)
         return STATUS_SUCCESS;
     // What fails to reach the medium now stays in the cache; the request that needs it on the medium will

@@ -84,8 +84,9 @@ struct vcb {
     u64 changed_epoch;             // the newest epoch that began with a medium written elsewhere meanwhile
     struct file_object *locked_by; // FSCTL_LOCK_VOLUME; changes under vcb.table
     u32 handles;                   // open file objects on this volume; under vcb.table
-    bool
-        lost_data; // unflushed data was dropped with a medium: the next flush says LOST_WRITEBEHIND_DATA once
+    u64 dropped;                   // how often what was not flushed went with a medium that was exchanged
+    u64 lost;                      // and what stores that are gone have lost (store_lost)
+    struct store_medium left;      // what the medium held when it went away
     struct hold lock;
     pthread_mutex_t rename;
     pthread_mutex_t table;
@@ -142,6 +143,7 @@ struct scb {
     struct fcb *fcb;
     struct scb *next;
     struct stream *stream;
+    u64 lost; // what the streams that it had before have lost (stream_lost)
     char name[TEXT_NAME_BYTES];
     u32 name_len;          // 0: the default stream
     u32 references;        // under vcb.table
@@ -163,10 +165,11 @@ struct ccb {
     bool deletes_at_once; // FILE_DISPOSITION_POSIX_SEMANTICS: when this handle is closed, whoever else has it
     bool user_set_created, user_set_accessed, user_set_written,
         user_set_changed; // by FileBasicInformation: no automatic update
-    bool wrote_raw;       // volume handle: the medium was written behind the file system
-    bool listed;          // directory: the first call was made, pattern is set
-    bool exhausted;       // the pattern is a plain name, and that was answered
-    u8 dots;              // of "." and "..", how many were returned
+    _Atomic u64 told; // of the losses (ccb_lost_so_far): those of before its time, or that a flush has told
+    bool wrote_raw;   // volume handle: the medium was written behind the file system
+    bool listed;      // directory: the first call was made, pattern is set
+    bool exhausted;   // the pattern is a plain name, and that was answered
+    u8 dots;          // of "." and "..", how many were returned
     u32 pattern_len;
     char pattern[TEXT_NAME_BYTES];
     struct dir_position position;
@@ -180,6 +183,10 @@ struct ccb {
 nt_status fs_enter(struct vcb *vcb, struct irp *irp);
 void fs_leave(struct vcb *vcb);
 static inline struct ccb *irp_ccb(const struct irp *irp);
+
+// How often data was lost that this handle could have written: a flush that finds more than it has told says
+// LOST_WRITEBEHIND_DATA, once for each handle.
+u64 ccb_lost_so_far(const struct ccb *ccb);
 
 // FSCTLs on the volume, called by fsctl.c rows; these take vcb.lock themselves.
 nt_status vcb_lock_volume(struct vcb *vcb, struct irp *irp);

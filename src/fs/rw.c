@@ -162,10 +162,27 @@ nt_status fs_write(struct vcb *vcb, struct irp *irp)
     return irp->file->options & FILE_WRITE_THROUGH ? flush_file(vcb, scb->fcb) : STATUS_SUCCESS;
 }
 
+u64 ccb_lost_so_far(const struct ccb *ccb)
+{
+    const struct vcb *vcb = ccb->vcb;
+    u64 now = ccb->scb ? ccb->scb->lost + stream_lost_so_far(ccb->scb->stream)
+                       : vcb->lost + store_lost_so_far(vcb->store);
+    return vcb->dropped + now;
+}
+
+// What the device lost is no business of the flush that is over: it succeeded. But it is the moment at which
+// everybody who has the file open must hear of it.
+static nt_status tell_lost(struct vcb *vcb, struct ccb *ccb)
+{
+    u64 count;
+    TRY(ccb->scb ? stream_lost(ccb->scb->stream, &count) : store_lost(vcb->store, &count));
+    count = ccb_lost_so_far(ccb);
+    return atomic_exchange(&ccb->told, count) == count ? STATUS_SUCCESS : STATUS_LOST_WRITEBEHIND_DATA;
+}
+
 nt_status fs_flush(struct vcb *vcb, struct irp *irp)
 {
     struct ccb *ccb = irp_ccb(irp);
-    if (__atomic_exchange_n(&vcb->lost_data, false, __ATOMIC_RELAXED))
-        return STATUS_LOST_WRITEBEHIND_DATA;
-    return ccb->scb ? flush_file(vcb, ccb->scb->fcb) : store_sync(vcb->store);
+    TRY(ccb->scb ? flush_file(vcb, ccb->scb->fcb) : store_sync(vcb->store));
+    return tell_lost(vcb, ccb);
 }

@@ -187,15 +187,53 @@ static void write_through_and_flush_commit(void **state)
     assert_ok(volume_close(&f));
 }
 
-static void lost_data_is_reported_once(void **state)
+// Each handle of the file and of the volume hears of it once; handles of other files, and those that came
+// afterwards, do not.
+static void lost_data_is_told_to_each_handle_once(void **state)
 {
     (void)state;
-    struct file_object f;
-    open_file(&f, READ_WRITE);
-    ((struct ccb *)f.context)->vcb->lost_data = true;
-    assert_status(volume_flush(&f), STATUS_LOST_WRITEBEHIND_DATA);
-    assert_ok(volume_flush(&f));
-    assert_ok(volume_close(&f));
+    struct file_object told[3], calm[2], later;
+    open_file(&told[0], READ_WRITE);
+    open_file(&told[1], READ_WRITE);
+    assert_ok(volume_open(&v, &told[2], NULL, FILE_READ_DATA, FILE_OPEN, 0));
+    volume_put(&v, "calm", "x");
+    assert_ok(volume_open(&v, &calm[0], "calm", READ_WRITE, FILE_OPEN, 0));
+    assert_ok(volume_open(&v, &calm[1], "", FILE_LIST_DIRECTORY, FILE_OPEN, 0));
+    struct store *store = ((struct ccb *)told[0].context)->vcb->store;
+    assert_ok(volume_flush(&told[2]));
+    for (u32 round = 0; round < 2; round++) {
+        assert_ok(volume_write(&told[0], 0, "lost", 4));
+        store_was_away(store);
+        open_file(&later, READ_WRITE);
+        assert_ok(volume_flush(&later));
+        assert_ok(volume_close(&later));
+        for (size_t i = 0; i < ARRAY_LEN(told); i++) {
+            assert_status(volume_flush(&told[i]), STATUS_LOST_WRITEBEHIND_DATA);
+            assert_ok(volume_flush(&told[i]));
+        }
+        for (size_t i = 0; i < ARRAY_LEN(calm); i++)
+            assert_ok(volume_flush(&calm[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(told); i++)
+        assert_ok(volume_close(&told[i]));
+    for (size_t i = 0; i < ARRAY_LEN(calm); i++)
+        assert_ok(volume_close(&calm[i]));
+}
+
+// What went with a medium that was exchanged could have been anybody's.
+static void dropped_data_is_told_to_each_handle_once(void **state)
+{
+    (void)state;
+    struct file_object f[3];
+    open_file(&f[0], READ_WRITE);
+    open_file(&f[1], READ_WRITE);
+    assert_ok(volume_open(&v, &f[2], NULL, FILE_READ_DATA, FILE_OPEN, 0));
+    ((struct ccb *)f[0].context)->vcb->dropped++;
+    for (size_t i = 0; i < ARRAY_LEN(f); i++) {
+        assert_status(volume_flush(&f[i]), STATUS_LOST_WRITEBEHIND_DATA);
+        assert_ok(volume_flush(&f[i]));
+        assert_ok(volume_close(&f[i]));
+    }
 }
 
 static void the_volume_handle_reads_the_medium(void **state)
@@ -394,7 +432,8 @@ int main(void)
         CASE(locks_keep_others_out),
         CASE(a_write_marks_the_file),
         CASE(write_through_and_flush_commit),
-        CASE(lost_data_is_reported_once),
+        CASE(lost_data_is_told_to_each_handle_once),
+        CASE(dropped_data_is_told_to_each_handle_once),
         CASE(the_volume_handle_reads_the_medium),
         CASE(reads_are_noted_when_asked),
         cmocka_unit_test(a_rotten_byte_fails_the_read_and_names_the_file),

@@ -265,9 +265,73 @@ static void a_swap_at_each_command_of_a_remount(void **state)
     sweep(swap_in_remount);
 }
 
+static u64 generation_of(struct blk *b)
+{
+    struct store_identity identity;
+    assert_ok(store_identify(b, &identity));
+    return identity.generation;
+}
+
+// A copy of the mounted card, changed elsewhere until it counts the generation of our next commit, or of our
+// last one: nothing of ours goes there, though number and serial agree.
+static void a_copy_with_another_history_is_not_ours(void **state)
+{
+    static u8 bytes[MEDIUM_SIZE];
+    (void)state;
+    for (u64 ahead = 0; ahead < 2; ahead++) {
+        struct file_object f, volume, gone;
+        struct blk *copy;
+        struct store *store;
+        drive_make();
+        assert_ok(volume_open(&v, &volume, NULL, FILE_READ_DATA | FILE_WRITE_DATA, FILE_OPEN, 0));
+        assert_ok(volume_open(&v, &f, "ours", FILE_READ_DATA | FILE_WRITE_DATA, FILE_CREATE, 0));
+        blk_sim_peek(sim, A, bytes, MEDIUM_SIZE, 0);
+        assert_ok(blk_sim_new(MEDIUM_SIZE, 0, &copy));
+        bytes_write(copy, bytes);
+        assert_ok(store_open(copy, 0, 0, &store));
+        file_make(store, "theirs", 'T');
+        assert_ok(store_commit(store));
+        assert_false(store_abandon(store));
+        struct vcb *vcb = ((struct ccb *)f.context)->vcb;
+        while (generation_of(sim) + ahead < generation_of(copy)) {
+            assert_ok(volume_write(&f, 0, "ours", 4));
+            assert_ok(store_set_label(vcb->store, STR("label")));
+            assert_ok(store_commit(vcb->store));
+        }
+        assert_int_equal(generation_of(sim) + ahead, generation_of(copy));
+        assert_ok(volume_write(&f, 0, "more", 4)); // not flushed
+        assert_ok(blk_pread(copy, bytes, MEDIUM_SIZE, 0, NULL));
+        blk_sim_insert(sim, B, false);
+        assert_ok(blk_pwrite(sim, bytes, MEDIUM_SIZE, 0, NULL));
+        blk_sim_insert(sim, B, true);
+        nt_status status = volume_write(&f, 0, "even more", 9);
+        assert_true(status != STATUS_SUCCESS);
+        status = volume_flush(&f);
+        assert_true(status != STATUS_SUCCESS);
+        assert_status(volume_open(&v, &gone, "ours", FILE_READ_DATA, FILE_OPEN, 0),
+                      STATUS_OBJECT_NAME_NOT_FOUND);
+        status = volume_close(&f);
+        status = volume_close(&volume);
+        struct device *device;
+        assert_ok(dev_mount(v.drive, &device));
+        status = fs_dismount(device);
+        dev_release(device);
+        medium_verify(B, 'A');
+        blk_sim_peek(sim, B, bytes, MEDIUM_SIZE, 0);
+        bytes_write(copy, bytes);
+        assert_ok(store_open(copy, 0, 0, &store));
+        file_verify(store, "theirs", 'T');
+        assert_ok(store_close(store));
+        medium_verify(A, 'A');
+        blk_close(copy);
+        dev_release(v.drive);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_with_another_history_is_not_ours),
         cmocka_unit_test_teardown(a_swap_at_each_command_of_a_mount, print_plan),
         cmocka_unit_test_teardown(a_swap_at_each_command_of_a_verify, print_plan),
         cmocka_unit_test_teardown(a_swap_at_each_command_of_a_remount, print_plan),
