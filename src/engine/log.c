@@ -254,13 +254,13 @@ static bool buffers_make(struct log *l)
     return true;
 }
 
-void log_make(struct store *s)
+nt_status log_make(struct store *s)
 {
     struct txn *t;
-    if (!buffers_make(&s->log) || txn_begin(s, TXN_NORMAL, &t) != STATUS_SUCCESS)
-        return;
-    nt_status status = txn_end(t, take_area(t));
-    (void)status; // without a log each flush is a commit
+    if (!buffers_make(&s->log))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    TRY(txn_begin(s, TXN_NORMAL, &t));
+    return txn_end(t, take_area(t));
 }
 
 static u64 area_units(const struct store *s)
@@ -495,7 +495,9 @@ static nt_status region_play(const struct replay *r, enum log_item kind, u64 uni
         return leave_out(r, status, 0, unit * s->unit, units * s->unit);
     if (kind == LOG_TAKE)
         return space_take(s, unit, units);
-    TRY(space_prefetch(s, unit, units));
+    if (!space_can_free(s, unit, units))
+        return STATUS_DISK_CORRUPT_ERROR;
+    TRY(space_ready(s, unit, units));
     space_free(s, unit, units, kind == LOG_GIVE);
     return STATUS_SUCCESS;
 }
@@ -536,10 +538,12 @@ static nt_status place_look(struct store *s, struct slice at)
 static nt_status record_play(const struct replay *r, const struct item *item)
 {
     struct txn *t;
-    TRY(txn_begin(r->store, TXN_FREEING, &t));
-    nt_status status = record_change(t, item);
-    bool none = status == STATUS_NO_SUCH_FILE || status == STATUS_FILE_INVALID;
-    status = txn_end(t, none ? STATUS_SUCCESS : status);
+    nt_status status = txn_begin(r->store, TXN_FREEING, &t);
+    if (status == STATUS_SUCCESS) {
+        status = record_change(t, item);
+        bool none = status == STATUS_NO_SUCH_FILE || status == STATUS_FILE_INVALID;
+        status = txn_end(t, none ? STATUS_SUCCESS : status);
+    }
     if (status == STATUS_SUCCESS)
         return status;
     // A record is lost with its place in the tree, not because something else keeps it from getting there.

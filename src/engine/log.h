@@ -46,7 +46,7 @@ bool log_is_safe(const struct store *s,
                  u64 noted); // store.mutex held: so many transactions are on the medium
 // Write what was noted and flush. RETRY: it is no work for the log. The caller has store.committing.
 nt_status log_write(struct store *s);
-void log_make(struct store *s);        // take an area, if that can be had; the next commit says where it is
+nt_status log_make(struct store *s);   // take an area, if that can be had; the next commit says where it is
 nt_status log_remove(struct store *s); // give it back
 u64 log_wish(const struct store *s);   // units that it will take
 u64 log_units(const struct store *s);  // of the area

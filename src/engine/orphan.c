@@ -201,7 +201,8 @@ static nt_status look_extents(struct store *s, u64 data, u64 first)
         if (status == STATUS_NO_SUCH_FILE)
             return STATUS_SUCCESS;
         TRY(status);
-        TRY(space_prefetch(s, e.unit, (u64)e.clusters * s->cluster_units));
+        if (!space_can_free(s, e.unit, (u64)e.clusters * s->cluster_units))
+            return STATUS_DISK_CORRUPT_ERROR;
         first = MAX(e.first + e.clusters, first + 1);
     }
 }
@@ -239,7 +240,5 @@ nt_status orphan_look(struct store *s, struct slice key, struct slice value)
             continue;
         struct raw_stream raw;
         TRY(stream_decode(key_slice(&record.key), (struct slice){record.value, record.len}, &raw));
-        if (from_le64(raw.data) != o.id)
-            TRY(look_extents(s, from_le64(raw.data), 0));
     }
 }

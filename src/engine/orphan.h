@@ -11,7 +11,7 @@
 nt_status orphan_tail(struct txn *t, u64 data, u64 first, const struct key *stream);
 nt_status orphan_remove(struct txn *t, u64 id);
 nt_status orphan_remove_tail(struct txn *t, u64 data); // if there is one
-// What orphan_finish would meet, for the check.
+// What orphan_finish would meet, for the check, which goes through the data of streams itself.
 nt_status orphan_look(struct store *s, struct slice key, struct slice value);
 // Whether a stream still maps the extents of this object, whose number is given (0: the record is damaged).
 bool orphan_is_mapped(struct store *s, struct slice key, struct slice value, u64 *id);

@@ -252,8 +252,9 @@ static nt_status page_load(struct store *s, const struct ptr *ptr, enum page_kin
     atomic_fetch_add(&s->checksum_errors, 1);
     nt_status other = ptr->addr[1] ? page_read_copy(s, ptr, 1, kind, level, p->data) : status;
     if (other != STATUS_SUCCESS) {
-        // The page is lost only when no copy is left that may be read later.
-        status = status_is_damage(status) ? other : status;
+        // The page is lost only when no copy is left that may be read later; a medium that changed comes
+        // first.
+        status = status_is_damage(status) || !status_is_local(other) ? other : status;
         bool damaged = status_is_damage(status);
         status_set_text("metadata page at %llu %s%s", (unsigned long long)ptr->addr[0],
                         damaged ? "is damaged" : "cannot be read",
@@ -448,17 +449,23 @@ void cache_purge(struct cache *c)
     }
 }
 
-void page_repair(struct store *s, struct page *p)
+nt_status page_repair(struct store *s, struct page *p)
 {
-    if (atomic_load(&s->leave_damage) || !io_may_write(&s->io))
-        return;
+    if (atomic_load_explicit(&p->bad_copies, memory_order_relaxed) == 0 || atomic_load(&s->leave_damage) ||
+        !io_may_write(&s->io))
+        return STATUS_SUCCESS;
     u32 bad = atomic_exchange(&p->bad_copies, 0);
-    for (int copy = 0; copy < 2; copy++) {
+    for (u32 copy = 0; copy < 2; copy++) {
         if (!(bad & (1u << copy)))
             continue;
-        if (io_write(&s->io, p->data, PAGE_SIZE, p->addr[copy]) != STATUS_SUCCESS)
-            return;
-        atomic_fetch_add(&s->repairs, 1);
-        store_event(s, 130, 0, p->addr[copy], PAGE_SIZE);
+        nt_status status = io_write(&s->io, p->data, PAGE_SIZE, p->addr[copy]);
+        if (store_may_come_back(status)) {
+            atomic_fetch_or(&p->bad_copies, bad);
+            return status;
+        }
+        atomic_fetch_add(&s->repairs, status == STATUS_SUCCESS);
+        store_event(s, status == STATUS_SUCCESS ? 130 : 131, 0, p->addr[copy], PAGE_SIZE);
+        bad &= ~(1u << copy);
     }
+    return STATUS_SUCCESS;
 }

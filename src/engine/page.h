@@ -73,7 +73,9 @@ nt_status cache_write(struct store *s,
 void cache_clean(struct cache *c, struct page *list); // a commit has made them durable
 void cache_purge(struct cache *c);
 // Rewrite damaged copies from the good one. The caller makes sure that the page is still part of the volume.
-void page_repair(struct store *s, struct page *p);
+// A copy that cannot be written stays as it is (event 131); what the medium says when it went or changed is
+// returned.
+nt_status page_repair(struct store *s, struct page *p);
 static inline struct raw_page *page_head(const struct page *p)
 {
     return (struct raw_page *)p->data;

@@ -1,8 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// Free space: one bit a unit, in pages at fixed places with two slots each. A commit writes a page to the
-// slot that the last commit does not use, so changing the map never needs space itself, and a commit can
-// never run out half way. Units freed in a generation are held back until its commit is durable. Everything
-// here happens under space.mutex.
+// Free space: one bit a unit, in pages at fixed places with two slots each. Everything here happens under
+// space.mutex. What must hold, cited at the lines that keep it:
+//
+//   I1  A unit is given out only when its bit is clear and neither generation holds it.
+//   I2  What a generation freed is given out again only when its commit is durable, unless the unit was taken
+//       in the same generation and no entry of the log knows it.
+//   I3  A generation writes a page of the map to the slot that the last commit does not use. So changing the
+//       map needs no space, and a commit cannot run out half way.
+//   I4  Bits and counts change together: those of every pointer up to the root, and what may be given out. A
+//       count that would leave its bounds is damage, and then nothing changes.
+//   I5  Fixed places and what lies beyond the volume are never given out, and never taken back.
+//   I6  Giving back cannot fail: space_ready has made the way to the bits dirty, so that it is in memory
+//       until the commit, and has the memory for what is held. Units that damage keeps from their bit leak,
+//       and units that are free already stay as they are; an event tells of both.
+//   I7  The copies of a page lie at least space.apart from one another while there are two places that do;
+//       when there are none, as far from one another as places are.
+//   I8  The edges of the volume are given out last, to data and pages alike. Each is as large as half of the
+//       reserve, which data leave: so a volume that is full of data has places for pages at either end.
+//   I9  Damage of a page of the map takes away the units below it and nothing else: they are not given out.
+//       A status that is no damage (the medium changed, no memory) reaches the caller.
+//
+//                  space_alloc_*, space_take
+//        +------+ --------------------------> +-------+   transaction ends    +--------+
+//        | free |                             | taken | --------------------> | mapped |
+//        +------+ <-------------------------- +-------+  (a record, or the    +--------+
+//         |    ^    transaction fails; or it   (bit set)  tree, names it)      |  |
+//         |    |    frees what it has taken                                    |  | space_free of what the
+//         |    +---------------------------------------------------------------+  | last commit knows
+//         |             space_free of what this generation has taken              v
+//         |                                                                    +------+
+//         +<------------------------------------------------------------------ | held |
+//                     space_durable: the commit that freed it is durable       +------+
+//                                                                  (bit clear, in a held_set)
 #include "engine/space.h"
 #include "engine/store.h"
 
@@ -12,6 +41,7 @@ enum {
     LONG_RUN = 65536, // bytes: a piece this long is good enough, a longer one is not searched for
 };
 #define GROUP_STARTS 0x1111111111111111ull
+#define APART_MOST   (1024 * MIB) // bytes
 
 // --- geometry ------------------------------------------------------------------------------------
 
@@ -181,6 +211,7 @@ struct space_path {
     struct page *page[SPACE_LEVELS_MAX];
     u32 slot[SPACE_LEVELS_MAX]; // of page[n-1] in page[n]
     u32 top;
+    bool insist; // look again at pages that were found damaged
 };
 
 static void path_put(struct space_path *path)
@@ -204,25 +235,90 @@ static struct space_ptr get_pointer(struct store *s, struct space_path *path, u3
     return space_decode(child_at(path->page[level + 1], path->slot[level + 1]));
 }
 
-// The page of one step of a walk; writable ones are moved to the other slot once a generation.
+static struct lost **lost_find(struct space *sp, u32 level, u64 index)
+{
+    struct lost **at = &sp->lost;
+    while (*at && ((*at)->level != level || (*at)->index != index))
+        at = &(*at)->next;
+    return at;
+}
+
+// What lies below a damaged page is no room (I9). Nothing of it is held: what this generation freed, or one
+// whose commit is under way, is below pages that are in memory.
+static nt_status lost_add(struct store *s, u32 level, u64 index, const struct space_ptr *p, nt_status status)
+{
+    struct space *sp = &s->space;
+    struct lost *lost = malloc(sizeof *lost);
+    if (!lost)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    *lost = (struct lost){sp->lost, level, index, status, s->generation, p->free, p->groups};
+    for (const struct lost *below = sp->lost; below; below = below->next) {
+        if (below->level >= level || below->index / span(level - below->level) != index)
+            continue;
+        lost->free -= MIN(lost->free, below->free);
+        lost->groups -= MIN(lost->groups, below->groups);
+    }
+    lost->free = MIN(lost->free, sp->avail);
+    lost->groups = MIN(lost->groups, sp->avail_groups);
+    sp->avail -= lost->free;
+    sp->avail_groups -= lost->groups;
+    sp->lost = lost;
+    store_event(s, 131, 0, space_page_ptr(s, level, index, p).addr[0], PAGE_SIZE);
+    return status;
+}
+
+static void lost_remove(struct space *sp, struct lost **at)
+{
+    struct lost *lost = *at;
+    sp->avail += lost->free;
+    sp->avail_groups += lost->groups;
+    *at = lost->next;
+    free(lost);
+}
+
+// The page behind a pointer. A damaged one is not read again for each request, only for those that insist;
+// one that could not be read is tried again in the next generation. What can be had again has its units
+// again.
+static nt_status load(struct store *s, u32 level, u64 index, const struct space_ptr *p, bool insist,
+                      struct page **out)
+{
+    struct lost **at = lost_find(&s->space, level, index), *lost = *at;
+    struct ptr ptr = space_page_ptr(s, level, index, p);
+    *out = NULL;
+    if (lost && !insist && (status_is_damage(lost->status) || lost->generation == s->generation))
+        return lost->status;
+    nt_status status = page_get(s, &ptr, PAGE_SPACE, level, out);
+    if (lost && status == STATUS_SUCCESS)
+        lost_remove(&s->space, at);
+    if (!status_is_local(status))
+        return status;
+    if (!lost)
+        return lost_add(s, level, index, p, status);
+    lost->status = status;
+    lost->generation = s->generation;
+    return status;
+}
+
+// The page of one step of a walk; writable ones are moved to the other slot once a generation (I3).
 static nt_status step(struct store *s, struct space_path *path, u32 level, u64 index, bool write,
                       struct page **out)
 {
     struct space_ptr p = get_pointer(s, path, level);
     struct page *old = NULL;
+    nt_status status = STATUS_SUCCESS;
     *out = NULL;
     if (p.birth != 0) {
-        struct ptr ptr = space_page_ptr(s, level, index, &p);
-        TRY(page_get(s, &ptr, PAGE_SPACE, level, &old));
-        page_repair(s, old);
+        TRY(load(s, level, index, &p, path->insist, &old));
+        status = page_repair(s, old);
     }
-    if (!write || (old && old->birth == s->generation)) {
+    if (status == STATUS_SUCCESS && (!write || (old && old->birth == s->generation))) {
         *out = old;
         return STATUS_SUCCESS;
     }
     struct space_ptr moved = {s->generation, 0, p.free, p.groups, old ? !p.slot : 0};
     struct ptr ptr = space_page_ptr(s, level, index, &moved);
-    nt_status status = page_new(s, ptr.addr, PAGE_SPACE, level, out);
+    if (status == STATUS_SUCCESS)
+        status = page_new(s, ptr.addr, PAGE_SPACE, level, out);
     if (status != STATUS_SUCCESS) {
         page_put(old);
         return status;
@@ -271,7 +367,7 @@ static nt_status walk(struct store *s, u64 region, bool write, struct space_path
 nt_status space_trace(struct store *s, u64 region, struct page_trace *trace)
 {
     SCOPE_LOCK(&s->space.mutex);
-    struct space_path path = {.top = s->space.level};
+    struct space_path path = {.top = s->space.level, .insist = true};
     nt_status status = STATUS_SUCCESS;
     *trace = (struct page_trace){.top = path.top, .bottom = path.top + 1};
     for (u32 level = path.top + 1; level-- > 0 && status == STATUS_SUCCESS;) {
@@ -292,7 +388,19 @@ nt_status space_trace(struct store *s, u64 region, struct page_trace *trace)
     return status;
 }
 
-// Free units and groups of a region changed: tell every pointer above it.
+// Whether a change of free units and groups leaves every count in its bounds (I4).
+static bool fits(struct store *s, struct space_path *path, i64 free, i64 groups)
+{
+    for (u32 level = 0; level <= path->top; level++) {
+        struct space_ptr p = get_pointer(s, path, level);
+        u64 most = MIN(span(level) * SPACE_LEAF_UNITS, s->units);
+        if (p.free + (u64)free > most || p.groups + (u64)groups > most / GROUP_UNITS)
+            return false;
+    }
+    return true;
+}
+
+// Free units and groups of a region changed: tell every pointer above it (I4).
 static void account(struct store *s, struct space_path *path, i64 free, i64 groups)
 {
     for (u32 level = 0; level <= path->top; level++) {
@@ -374,12 +482,13 @@ static void held_clear(struct space *sp, struct held_set *set)
 struct region {
     struct page *leaf;
     const struct held *running, *committing;
+    u32 unit_size;
 };
 
 static struct region region_view(struct store *s, u64 region, struct page *leaf)
 {
     return (struct region){leaf, held_find(&s->space.running, region),
-                           held_find(&s->space.committing, region)};
+                           held_find(&s->space.committing, region), s->unit};
 }
 
 static u64 free_word(const struct region *r, u32 w)
@@ -411,9 +520,12 @@ static void count_groups(const struct region *r, u64 bit, u64 count, u64 *now, u
 // --- allocation ----------------------------------------------------------------------------------
 
 struct want {
-    u64 units;   // at most
-    bool groups; // whole groups only, aligned
-    bool broken; // only units of groups that are in use already
+    u64 units;    // at most
+    bool groups;  // whole groups only, aligned
+    bool broken;  // only units of groups that are in use already
+    u64 low, end; // only in these units of the volume, whole groups of it
+    u64 at;       // from here on first, if that lies there
+    bool last;    // all in one piece, and the last one there is
 };
 
 static u64 usable_word(const struct region *r, u32 w, const struct want *want)
@@ -423,10 +535,10 @@ static u64 usable_word(const struct region *r, u32 w, const struct want *want)
     return want->groups ? whole : want->broken ? bits & ~whole : bits;
 }
 
-static u64 run_at(const struct region *r, u64 bit, const struct want *want)
+static u64 run_at(const struct region *r, u64 bit, u64 end, const struct want *want)
 {
-    u64 run = 0;
-    while (run < want->units && bit < SPACE_LEAF_UNITS) {
+    u64 run = 0, first = bit;
+    while (run < want->units && bit < end) {
         u64 bits = usable_word(r, (u32)(bit / 64), want) >> (bit % 64);
         u64 n = bits == ~0ull ? 64 : (u64)__builtin_ctzll(~bits);
         run += n;
@@ -434,23 +546,25 @@ static u64 run_at(const struct region *r, u64 bit, const struct want *want)
         if (n == 0 || bit % 64 != 0)
             break;
     }
-    return MIN(run, want->units);
+    return MIN(MIN(run, want->units), end - first);
 }
 
-// The best run in [from, end): the first that is long enough, else the longest.
-static u64 search(const struct region *r, u64 from, u64 end, const struct want *want, u64 enough, u64 *found)
+// The best run that begins in [from, to) and ends before `end`: the first that is long enough, else the
+// longest.
+static u64 search(const struct region *r, u64 from, u64 to, u64 end, const struct want *want, u64 enough,
+                  u64 *found)
 {
     u64 best = 0;
-    for (u64 bit = from; bit < end;) {
+    for (u64 bit = from; bit < to;) {
         u64 bits = usable_word(r, (u32)(bit / 64), want) >> (bit % 64);
         if (bits == 0) {
             bit = (bit / 64 + 1) * 64;
             continue;
         }
         bit += (u64)__builtin_ctzll(bits);
-        if (bit >= end)
+        if (bit >= to)
             break;
-        u64 run = run_at(r, bit, want);
+        u64 run = run_at(r, bit, end, want);
         if (run > best) {
             best = run;
             *found = bit;
@@ -462,129 +576,212 @@ static u64 search(const struct region *r, u64 from, u64 end, const struct want *
     return best;
 }
 
-static bool all_free(const struct page *leaf, u64 bit, u64 count)
+// The last page in [from, end).
+static u64 search_last(const struct region *r, u64 from, u64 end, const struct want *want, u64 *found)
 {
-    while (count > 0) {
-        u32 shift = bit % 64, n = (u32)MIN(count, 64ull - shift);
-        u64 mask = (n == 64 ? ~0ull : (1ull << n) - 1) << shift;
-        if (word(leaf, (u32)(bit / 64)) & mask)
-            return false;
-        bit += n;
-        count -= n;
+    for (u64 w = (end + 63) / 64; w-- > from / 64;) {
+        u64 bits = usable_word(r, (u32)w, want);
+        for (u64 starts = want->groups ? group_starts(bits) : bits; starts != 0; starts &= starts - 1) {
+            u64 bit = w * 64 + (u64)__builtin_ctzll(starts);
+            if (bit >= from && bit + want->units <= end)
+                *found = bit;
+        }
+        if (*found != UINT64_MAX)
+            return want->units;
     }
-    return true;
+    return 0;
 }
 
-// Units of one region are in use from now on.
-static void take_run(struct store *s, struct space_path *path, u64 region, u64 bit, u64 count)
+// What is wanted in the part [low, end) of a region, from the wish's place on and then round.
+static u64 choose(const struct region *r, u64 base, u64 low, u64 end, const struct want *want, u64 *bit)
 {
+    u64 enough = MIN(want->units, (u64)LONG_RUN / r->unit_size), other = 0, from = low;
+    *bit = UINT64_MAX;
+    if (want->last)
+        return search_last(r, low, end, want, bit);
+    if (want->at >= base + low && want->at < base + end)
+        from = want->at - base;
+    u64 run = search(r, from, end, end, want, enough, bit);
+    if (run < enough && from > low) {
+        u64 other_run = search(r, low, from, end, want, enough, &other);
+        if (other_run > run) {
+            run = other_run;
+            *bit = other;
+        }
+    }
+    return want->groups ? run - run % GROUP_UNITS : run;
+}
+
+// How many units from bit on are used, or not, at most count.
+static u64 run_of(const struct page *leaf, u64 bit, u64 count, bool used)
+{
+    u64 run = 0;
+    while (run < count) {
+        u64 shift = (bit + run) % 64, bits = word(leaf, (u32)((bit + run) / 64));
+        u64 others = (used ? ~bits : bits) >> shift;
+        u64 n = others ? (u64)__builtin_ctzll(others) : 64;
+        run += MIN(n, 64 - shift);
+        if (n < 64 - shift)
+            break;
+    }
+    return MIN(run, count);
+}
+
+// Units of one region are in use from now on (I1, I4).
+static nt_status take_run(struct store *s, struct space_path *path, u64 region, u64 bit, u64 count)
+{
+    struct space *sp = &s->space;
     struct region r = region_view(s, region, path->page[0]);
     u64 now, avail, now_after, avail_after;
     count_groups(&r, bit, count, &now, &avail);
     mark(path->page[0], bit, count, true);
     count_groups(&r, bit, count, &now_after, &avail_after);
+    if (!fits(s, path, -(i64)count, (i64)now_after - (i64)now)) {
+        mark(path->page[0], bit, count, false);
+        struct space_ptr p = get_pointer(s, path, 0);
+        return lost_add(s, 0, region, &p, STATUS_DISK_CORRUPT_ERROR);
+    }
     account(s, path, -(i64)count, (i64)now_after - (i64)now);
-    s->space.avail -= count;
-    s->space.avail_groups -= avail - avail_after;
+    sp->avail -= MIN(sp->avail, count);
+    sp->avail_groups -= MIN(sp->avail_groups, avail - avail_after);
+    return STATUS_SUCCESS;
 }
 
-// Take up to want.units in one region, from the cursor on and then round. SUCCESS with *count 0: nothing
-// there.
-static nt_status take(struct store *s, enum space_class class_, u64 region, const struct want *want,
-                      u64 *unit, u64 *count)
+// Take up to want.units in one region. SUCCESS with *count 0: nothing there.
+static nt_status take(struct store *s, u64 region, const struct want *want, u64 *unit, u64 *count)
 {
-    struct space *sp = &s->space;
-    struct space_path path;
-    u64 base = region * SPACE_LEAF_UNITS, bit = 0;
-    u64 from = sp->cursor[class_] >= base && sp->cursor[class_] < base + SPACE_LEAF_UNITS
-                   ? sp->cursor[class_] - base
-                   : 0;
-    u64 enough = MIN(want->units, (u64)LONG_RUN / s->unit);
+    struct space_path path = {0};
+    u64 base = region * SPACE_LEAF_UNITS, bit;
+    u64 low = MAX(want->low, base) - base, end = MIN(want->end - base, (u64)SPACE_LEAF_UNITS);
     *count = 0;
     TRY(walk(s, region, false, &path));
     if (!path.page[0])
         TRY(walk(s, region, true, &path));
     struct region r = region_view(s, region, path.page[0]);
-    u64 run = search(&r, from, SPACE_LEAF_UNITS, want, enough, &bit);
-    if (run < enough && from > 0) {
-        u64 other;
-        u64 other_run = search(&r, 0, from, want, enough, &other);
-        if (other_run > run) {
-            run = other_run;
-            bit = other;
-        }
-    }
-    if (want->groups)
-        run -= run % GROUP_UNITS;
+    u64 run = choose(&r, base, low, end, want, &bit);
+    nt_status status = STATUS_SUCCESS;
     if (run > 0 && path.page[0]->birth != s->generation) {
         // Only a region that has what we want is worth a new copy of its page.
         path_put(&path);
         TRY(walk(s, region, true, &path));
     }
-    if (run > 0) {
-        take_run(s, &path, region, bit, run);
-        *unit = base + bit;
-        *count = run;
-        sp->cursor[class_] = base + bit + run;
-    }
+    if (run > 0)
+        status = take_run(s, &path, region, bit, run);
     path_put(&path);
+    TRY(status);
+    *unit = base + bit;
+    *count = run;
     return STATUS_SUCCESS;
 }
 
-// The first region at or behind `from` with at least `least` units that may be given out. False: none.
-static bool pick(struct store *s, const struct want *want, u32 level, u64 index, struct space_ptr p, u64 from,
-                 u64 least, u64 *region)
+// A search for a region in [from, end), upwards or down, with at least `least` units that may be given out.
+struct hunt {
+    const struct want *want;
+    u64 from, end, least;
+    bool found;
+    u64 region;
+};
+
+static nt_status pick(struct store *s, struct hunt *h, u32 level, u64 index, struct space_ptr p)
 {
-    if ((index + 1) * span(level) <= from || p.free < least || (want->groups && p.groups == 0))
-        return false;
-    if (level == 0) {
-        const struct held *a = held_find(&s->space.running, index),
-                          *b = held_find(&s->space.committing, index);
-        *region = index;
-        return p.free - (a ? a->count : 0) - (b ? b->count : 0) >= least;
-    }
-    if (p.birth == 0) {
+    u64 first = MAX(index * span(level), h->from), end = MIN((index + 1) * span(level), h->end);
+    if (first >= end || p.free < h->least || (h->want->groups && p.groups == 0))
+        return STATUS_SUCCESS;
+    if (level == 0 || p.birth == 0) {
         // Never written: every region below is as good as another.
-        *region = MAX(index * span(level), from);
-        return *region < s->space.regions;
+        h->region = h->want->last ? end - 1 : first;
+        const struct held *a = held_find(&s->space.running, h->region),
+                          *b = held_find(&s->space.committing, h->region);
+        h->found = level > 0 || p.free - (a ? a->count : 0) - (b ? b->count : 0) >= h->least;
+        return STATUS_SUCCESS;
     }
     struct page *page;
-    struct ptr ptr = space_page_ptr(s, level, index, &p);
-    if (page_get(s, &ptr, PAGE_SPACE, level, &page) != STATUS_SUCCESS)
-        return false;
+    nt_status status = load(s, level, index, &p, false, &page);
+    if (status != STATUS_SUCCESS)
+        return status_is_local(status) ? STATUS_SUCCESS : status; // I9
     u32 count = MIN((u32)from_le16(page_head(page)->count), (u32)SPACE_FANOUT);
-    bool found = false;
-    for (u32 i = 0; i < count && !found; i++)
-        found = pick(s, want, level - 1, index * SPACE_FANOUT + i, space_decode(child_at(page, i)), from,
-                     least, region);
+    for (u32 i = 0; i < count && !h->found && status == STATUS_SUCCESS; i++) {
+        u32 n = h->want->last ? count - 1 - i : i;
+        status = pick(s, h, level - 1, index * SPACE_FANOUT + n, space_decode(child_at(page, n)));
+    }
     page_put(page);
-    return found;
+    return status;
 }
 
-// The cursor's region while it is less than seven eighths full, then the lowest such region, then any with
-// space at all: the volume fills from its start, and an image file that is sparse stays small.
-static nt_status allocate(struct store *s, enum space_class class_, const struct want *want, u64 *unit,
-                          u64 *count)
+// One region after the other, until one has what is wanted.
+static nt_status visit(struct store *s, struct hunt h, u64 *unit, u64 *count)
 {
-    static const u64 thresholds[] = {SPACE_LEAF_UNITS / 8, 1};
-    struct space *sp = &s->space;
-    u64 region;
-    *count = 0;
-    for (u32 pass = 0; pass < ARRAY_LEN(thresholds); pass++) {
-        u64 here = sp->cursor[class_] / SPACE_LEAF_UNITS, least = thresholds[pass];
-        if (here < sp->regions && pick(s, want, sp->level, 0, sp->root, here, least, &region) &&
-            region == here) {
-            TRY(take(s, class_, here, want, unit, count));
-            if (*count > 0)
-                return STATUS_SUCCESS;
-        }
-        for (u64 from = 0; pick(s, want, sp->level, 0, sp->root, from, least, &region); from = region + 1) {
-            TRY(take(s, class_, region, want, unit, count));
-            if (*count > 0)
-                return STATUS_SUCCESS;
-        }
+    for (;;) {
+        h.found = false;
+        TRY(pick(s, &h, s->space.level, 0, s->space.root));
+        if (!h.found)
+            return STATUS_SUCCESS;
+        nt_status status = take(s, h.region, h.want, unit, count);
+        TRY(status_is_local(status) ? STATUS_SUCCESS : status); // I9
+        if (*count > 0)
+            return STATUS_SUCCESS;
+        if (h.want->last)
+            h.end = h.region;
+        else
+            h.from = h.region + 1;
     }
-    return STATUS_DISK_FULL;
+}
+
+// The region where the wish begins, then the lowest (or highest) in its range, of those with at least `least`
+// free units. SUCCESS with *count 0: there is none.
+static nt_status allocate(struct store *s, const struct want *want, u64 least, u64 *unit, u64 *count)
+{
+    struct hunt h = {want,
+                     want->low / SPACE_LEAF_UNITS,
+                     (want->end + SPACE_LEAF_UNITS - 1) / SPACE_LEAF_UNITS,
+                     least,
+                     false,
+                     0};
+    *count = 0;
+    if (want->low >= want->end)
+        return STATUS_SUCCESS;
+    if (want->at >= want->low && want->at < want->end) {
+        struct hunt here = h;
+        here.from = want->at / SPACE_LEAF_UNITS;
+        here.end = here.from + 1;
+        TRY(visit(s, here, unit, count));
+    }
+    return *count > 0 ? STATUS_SUCCESS : visit(s, h, unit, count);
+}
+
+struct range {
+    u64 low, end; // units of the volume
+};
+
+// Anywhere in a range. A region is left when it is seven eighths full, for the lowest that is emptier: the
+// volume fills from its start, and an image file that is sparse stays small. When there is none, any will do,
+// and the edges of the volume last (I8).
+static nt_status allocate_in(struct store *s, struct want *want, struct range range, u64 *unit, u64 *count)
+{
+    const struct space *sp = &s->space;
+    const struct range inner = {MAX(range.low, sp->inner_low), MIN(range.end, sp->inner_end)};
+    const struct {
+        struct range range;
+        u64 least;
+    } tries[] = {{inner, SPACE_LEAF_UNITS / 8}, {inner, 1}, {range, 1}};
+    *count = 0;
+    for (u32 i = 0; i < ARRAY_LEN(tries) && *count == 0; i++) {
+        want->low = tries[i].range.low;
+        want->end = tries[i].range.end;
+        TRY(allocate(s, want, tries[i].least, unit, count));
+    }
+    return STATUS_SUCCESS;
+}
+
+static nt_status full(const struct space *sp)
+{
+    return sp->lost && sp->avail == 0 ? sp->lost->status : STATUS_DISK_FULL;
+}
+
+nt_status space_full(struct store *s)
+{
+    SCOPE_LOCK(&s->space.mutex);
+    return full(&s->space);
 }
 
 static u64 avail_pages(const struct store *s)
@@ -609,6 +806,17 @@ u64 space_avail_clusters(struct store *s, u64 reserve_pages)
                : MIN(usable / s->cluster_units, s->space.avail_groups + held / s->cluster_units);
 }
 
+static nt_status allocate_data(struct store *s, struct want *want, u64 *unit, u64 *count)
+{
+    struct space *sp = &s->space;
+    want->at = sp->data_cursor;
+    TRY(allocate_in(s, want, (struct range){0, s->units}, unit, count));
+    if (*count == 0)
+        return full(sp);
+    sp->data_cursor = *unit + *count;
+    return STATUS_SUCCESS;
+}
+
 nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want_clusters, u64 *unit, u32 *clusters)
 {
     u64 count, pages_per_step =
@@ -618,49 +826,122 @@ nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want_clusters
     SCOPE_LOCK(&s->space.mutex);
     u64 spare = avail_pages(s) > reserve_pages ? avail_pages(s) - reserve_pages : 0;
     struct want want = {.groups = s->cluster_units > 1};
+    struct space *sp = &s->space;
     if (want.groups) {
         want.units = MIN((u64)want_clusters, spare / pages_per_step) * s->cluster_units;
         if (want.units == 0)
-            return STATUS_DISK_FULL;
+            return full(sp);
     } else {
         // A piece of n units may break into n / 4 + 2 groups. When only the reserve's groups are whole, take
         // what lies in broken ones.
         want.broken = spare <= 2;
         want.units = want.broken ? want_clusters : MIN((u64)want_clusters, (spare - 2) * GROUP_UNITS);
     }
-    TRY(allocate(s, SPACE_DATA, &want, unit, &count));
+    TRY(allocate_data(s, &want, unit, &count));
     *clusters = (u32)(count / s->cluster_units);
     return STATUS_SUCCESS;
 }
 
+static u64 page_units(const struct store *s)
+{
+    return PAGE_SIZE / s->unit;
+}
+
+u64 space_apart(const struct store *s)
+{
+    return align_up(MIN(s->units / 4, APART_MOST / s->unit), GROUP_UNITS);
+}
+
+// The second copy, given the first (I7): behind it or before it. A place behind it that was begun stays in
+// use while it can; a new one is begun twice as far away as need be, and then serves for as long as the first
+// copies take to come as close.
+static nt_status allocate_mirror(struct store *s, struct want *want, u64 first, u64 *unit, u64 *count)
+{
+    struct space *sp = &s->space;
+    u64 behind = first + sp->apart, before = first >= sp->apart ? first - sp->apart + page_units(s) : 0;
+    want->at = sp->mirror_cursor >= behind ? sp->mirror_cursor : first + 2 * sp->apart;
+    TRY(allocate_in(s, want, (struct range){behind, s->units}, unit, count));
+    if (*count == 0) {
+        want->at = sp->mirror_cursor;
+        TRY(allocate_in(s, want, (struct range){0, before}, unit, count));
+    }
+    if (*count > 0)
+        sp->mirror_cursor = *unit + *count;
+    return STATUS_SUCCESS;
+}
+
+static nt_status allocate_first(struct store *s, struct want *want, u64 *unit, u64 *count)
+{
+    struct space *sp = &s->space;
+    want->at = sp->meta_cursor;
+    TRY(allocate_in(s, want, (struct range){0, s->units}, unit, count));
+    if (*count > 0)
+        sp->meta_cursor = *unit + *count;
+    return STATUS_SUCCESS;
+}
+
+// The first and the last place of the volume: no two lie farther apart (I7).
+static nt_status allocate_ends(struct store *s, struct want *want, u64 unit[2], u64 count[2])
+{
+    *want = (struct want){.units = want->units, .groups = want->groups, .end = s->units};
+    TRY(allocate(s, want, 1, &unit[0], &count[0]));
+    want->last = true;
+    return count[0] > 0 ? allocate(s, want, 1, &unit[1], &count[1]) : STATUS_SUCCESS;
+}
+
 static void give_back(struct store *s, u64 unit, u64 units, bool born_now);
+
+static nt_status allocate_page(struct store *s, u64 unit[2], u64 count[2])
+{
+    struct want want = {.units = page_units(s), .groups = s->unit != PAGE_SIZE};
+    TRY(allocate_first(s, &want, &unit[0], &count[0]));
+    if (count[0] == 0 || s->copies == 1)
+        return STATUS_SUCCESS;
+    TRY(allocate_mirror(s, &want, unit[0], &unit[1], &count[1]));
+    if (count[1] > 0)
+        return STATUS_SUCCESS;
+    give_back(s, unit[0], count[0], true);
+    count[0] = 0;
+    return allocate_ends(s, &want, unit, count);
+}
 
 nt_status space_alloc_page(struct store *s, u64 addr[2])
 {
-    struct want want = {.units = PAGE_SIZE / s->unit, .groups = s->unit != PAGE_SIZE};
-    u64 unit, count;
+    u64 unit[2] = {0, 0}, count[2] = {0, 0};
     addr[0] = addr[1] = 0;
     SCOPE_LOCK(&s->space.mutex);
-    TRY(allocate(s, SPACE_META, &want, &unit, &count));
-    addr[0] = unit * s->unit;
-    if (s->copies == 2) {
-        nt_status status = allocate(s, SPACE_MIRROR, &want, &unit, &count);
-        if (status != STATUS_SUCCESS) {
-            give_back(s, addr[0] / s->unit, PAGE_SIZE / s->unit, true);
-            return status;
-        }
-        addr[1] = unit * s->unit;
+    nt_status status = allocate_page(s, unit, count);
+    if (status == STATUS_SUCCESS && count[s->copies - 1] == 0)
+        status = full(&s->space);
+    for (int copy = 0; copy < s->copies; copy++) {
+        if (status == STATUS_SUCCESS)
+            addr[copy] = unit[copy] * s->unit;
+        else if (count[copy] > 0)
+            give_back(s, unit[copy], count[copy], true);
     }
-    return STATUS_SUCCESS;
+    return status;
 }
 
 // --- freeing -------------------------------------------------------------------------------------
 
-// Damaged records may claim the fixed places of the map itself.
+// Damaged records may claim the fixed places of the map itself (I5).
 static bool is_fixed(const struct store *s, u64 region, u64 bit, u64 count)
 {
     u64 fixed = space_fixed_units(s, region), mirror = s->mirror_gap / s->unit;
     return bit < fixed || (s->copies == 2 && bit < mirror + fixed && bit + count > mirror);
+}
+
+bool space_can_free(const struct store *s, u64 unit, u64 units)
+{
+    if (units == 0 || unit >= s->units || units > s->units - unit)
+        return false;
+    for (u64 end = unit + units; unit < end;) {
+        u64 bit = unit % SPACE_LEAF_UNITS, n = MIN(end - unit, SPACE_LEAF_UNITS - bit);
+        if (is_fixed(s, unit / SPACE_LEAF_UNITS, bit, n))
+            return false;
+        unit += n;
+    }
+    return true;
 }
 
 static void hold(struct held *h, struct held_set *set, u64 bit, u64 count)
@@ -671,34 +952,90 @@ static void hold(struct held *h, struct held_set *set, u64 bit, u64 count)
     atomic_fetch_add(&set->units, count);
 }
 
-static void give_back(struct store *s, u64 unit, u64 units, bool born_now)
+// Units of one region that are taken.
+static void free_run(struct store *s, struct space_path *path, struct held *h, u64 region, u64 bit, u64 count)
 {
     struct space *sp = &s->space;
-    while (units > 0) {
-        u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
-        u64 n = MIN(units, SPACE_LEAF_UNITS - bit), now, avail, now_after, avail_after;
-        struct space_path path;
-        struct held *h = NULL;
-        bool known = region < sp->regions && !is_fixed(s, region, bit, n) &&
-                     (born_now || (h = held_get(sp, region))) &&
-                     walk(s, region, true, &path) == STATUS_SUCCESS;
-        if (known) {
-            struct region r = region_view(s, region, path.page[0]);
-            count_groups(&r, bit, n, &now, &avail);
-            if (h)
-                hold(h, &sp->running, bit, n);
-            mark(path.page[0], bit, n, false);
-            count_groups(&r, bit, n, &now_after, &avail_after);
-            account(s, &path, (i64)n, (i64)now_after - (i64)now);
-            if (born_now) {
-                sp->avail += n;
-                sp->avail_groups += avail_after - avail;
-            }
-            path_put(&path);
+    struct region r = region_view(s, region, path->page[0]);
+    u64 now, avail, now_after, avail_after;
+    count_groups(&r, bit, count, &now, &avail);
+    if (h)
+        hold(h, &sp->running, bit, count); // I2
+    mark(path->page[0], bit, count, false);
+    count_groups(&r, bit, count, &now_after, &avail_after);
+    account(s, path, (i64)count, (i64)now_after - (i64)now);
+    if (!h) {
+        sp->avail += count;
+        sp->avail_groups += avail_after - avail;
+    }
+}
+
+static void leak(struct store *s, u64 unit, u64 units)
+{
+    store_event(s, 131, 0, unit * s->unit, units * s->unit);
+}
+
+// Those of one region. What is free already stays so, and is told (I6).
+static void give_back_in(struct store *s, u64 region, u64 bit, u64 count, bool born_now)
+{
+    struct space_path path = {0};
+    struct held *h = NULL;
+    u64 base = region * SPACE_LEAF_UNITS;
+    if ((!born_now && !(h = held_get(&s->space, region))) || walk(s, region, true, &path) != STATUS_SUCCESS) {
+        leak(s, base + bit, count);
+        return;
+    }
+    for (u64 end = bit + count, n; bit < end; bit += n) {
+        n = run_of(path.page[0], bit, end - bit, true);
+        if (n > 0 && fits(s, &path, (i64)n, (i64)n / GROUP_UNITS)) {
+            free_run(s, &path, h, region, bit, n);
+            continue;
         }
+        n = n > 0 ? n : run_of(path.page[0], bit, end - bit, false);
+        leak(s, base + bit, n);
+    }
+    path_put(&path);
+}
+
+static void give_back(struct store *s, u64 unit, u64 units, bool born_now)
+{
+    if (!space_can_free(s, unit, units)) {
+        leak(s, unit, units); // I5
+        return;
+    }
+    while (units > 0) {
+        u64 bit = unit % SPACE_LEAF_UNITS, n = MIN(units, SPACE_LEAF_UNITS - bit);
+        give_back_in(s, unit / SPACE_LEAF_UNITS, bit, n, born_now);
         unit += n;
         units -= n;
     }
+}
+
+nt_status space_ready(struct store *s, u64 unit, u64 units)
+{
+    struct space *sp = &s->space;
+    SCOPE_LOCK(&sp->mutex);
+    for (u64 end = unit + units; unit < end;) {
+        u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
+        struct space_path path = {0};
+        if (region >= sp->regions)
+            break;
+        nt_status status = walk(s, region, true, &path);
+        if (status == STATUS_SUCCESS) {
+            path_put(&path);
+            status = held_get(sp, region) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+        }
+        TRY(status_is_local(status) ? STATUS_SUCCESS : status); // I9: these will leak
+        unit += MIN(end - unit, SPACE_LEAF_UNITS - bit);
+    }
+    return STATUS_SUCCESS;
+}
+
+nt_status space_ready_page(struct store *s, const u64 addr[2])
+{
+    for (int copy = 0; copy < s->copies; copy++)
+        TRY(space_ready(s, addr[copy] / s->unit, page_units(s)));
+    return STATUS_SUCCESS;
 }
 
 void space_free(struct store *s, u64 unit, u64 units, bool born_now)
@@ -711,42 +1048,23 @@ void space_free_page(struct store *s, const u64 addr[2], bool born_now)
 {
     SCOPE_LOCK(&s->space.mutex);
     for (int copy = 0; copy < s->copies; copy++)
-        give_back(s, addr[copy] / s->unit, PAGE_SIZE / s->unit, born_now);
+        give_back(s, addr[copy] / s->unit, page_units(s), born_now);
 }
 
 nt_status space_take(struct store *s, u64 unit, u64 units)
 {
-    TRY(space_prefetch(s, unit, units));
+    if (!space_can_free(s, unit, units))
+        return STATUS_DISK_CORRUPT_ERROR; // I5
     SCOPE_LOCK(&s->space.mutex);
     for (u64 end = unit + units; unit < end;) {
         u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
         u64 n = MIN(end - unit, SPACE_LEAF_UNITS - bit);
-        struct space_path path;
+        struct space_path path = {0};
         TRY(walk(s, region, true, &path));
-        bool free = all_free(path.page[0], bit, n);
-        if (free)
-            take_run(s, &path, region, bit, n);
+        bool free = run_of(path.page[0], bit, n, false) == n;
+        nt_status status = free ? take_run(s, &path, region, bit, n) : STATUS_DISK_CORRUPT_ERROR;
         path_put(&path);
-        if (!free)
-            return STATUS_DISK_CORRUPT_ERROR;
-        unit += n;
-    }
-    return STATUS_SUCCESS;
-}
-
-nt_status space_prefetch(struct store *s, u64 unit, u64 units)
-{
-    if (units == 0 || unit >= s->units || units > s->units - unit)
-        return STATUS_DISK_CORRUPT_ERROR;
-    SCOPE_LOCK(&s->space.mutex);
-    for (u64 end = unit + units; unit < end;) {
-        u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
-        u64 n = MIN(end - unit, SPACE_LEAF_UNITS - bit);
-        struct space_path path;
-        if (is_fixed(s, region, bit, n))
-            return STATUS_DISK_CORRUPT_ERROR;
-        TRY(walk(s, region, false, &path));
-        path_put(&path);
+        TRY(status);
         unit += n;
     }
     return STATUS_SUCCESS;
@@ -754,7 +1072,7 @@ nt_status space_prefetch(struct store *s, u64 unit, u64 units)
 
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits)
 {
-    struct space_path path;
+    struct space_path path = {.insist = true};
     SCOPE_LOCK(&s->space.mutex);
     TRY(walk(s, region, false, &path));
     if (path.page[0]) {
@@ -814,11 +1132,15 @@ void space_durable(struct store *s)
     SCOPE_LOCK(&sp->mutex);
     for (u32 i = 0; i < HELD_BUCKETS; i++) {
         for (struct held *h = sp->committing.buckets[i]; h; h = h->next) {
-            struct space_path path;
-            if (walk(s, h->region, false, &path) != STATUS_SUCCESS || !path.page[0])
+            // The commit's pages are in memory still, or those that took their places in this generation
+            // are, so only what lost_add was told of is not to be had (I9).
+            struct space_path path = {0};
+            nt_status status = walk(s, h->region, false, &path);
+            ASSERT(status == STATUS_SUCCESS ? !!path.page[0] : status_is_local(status));
+            if (status != STATUS_SUCCESS)
                 continue;
             struct region r = region_view(s, h->region, path.page[0]);
-            struct region after = {r.leaf, r.running, NULL};
+            struct region after = {r.leaf, r.running, NULL, r.unit_size};
             for (u32 w = 0; w < LEAF_WORDS; w++) {
                 if (h->bits[w] == 0)
                     continue;
@@ -839,10 +1161,13 @@ void space_init(struct store *s, const struct space_ptr *root)
     sp->root = *root;
     sp->avail = root->free;
     sp->avail_groups = root->groups;
-    u64 first = MIN(s->units, (u64)SPACE_LEAF_UNITS);
-    sp->cursor[SPACE_META] = 0;
-    sp->cursor[SPACE_DATA] = align_down(first / 8, 64);
-    sp->cursor[SPACE_MIRROR] = align_down(first / 8 * 7, 64);
+    u64 edge = s->copies == 2 ? align_down(store_reserve(s) * page_units(s) / 2, GROUP_UNITS) : 0;
+    sp->apart = space_apart(s);
+    sp->inner_low = space_fixed_units(s, 0) + edge;
+    sp->inner_end = s->units - edge;
+    sp->meta_cursor = sp->inner_low;
+    sp->data_cursor = align_down(MIN(s->units, (u64)SPACE_LEAF_UNITS) / 8, 64);
+    sp->mirror_cursor = 2 * sp->apart;
 }
 
 void space_destroy(struct store *s)
@@ -850,6 +1175,8 @@ void space_destroy(struct store *s)
     struct space *sp = &s->space;
     held_clear(sp, &sp->running);
     held_clear(sp, &sp->committing);
+    while (sp->lost)
+        lost_remove(sp, &sp->lost);
     while (sp->spare) {
         struct held *h = sp->spare;
         sp->spare = h->next;

@@ -9,7 +9,6 @@ struct space_ptr {
     u64 birth, sum, free, groups;
     u8 slot;
 };
-enum space_class { SPACE_DATA, SPACE_META, SPACE_MIRROR, SPACE_CLASSES };
 enum { HELD_BUCKETS = 64, HELD_MAX = 1024, HELD_PER_TXN = 32, HELD_SPARE = 4 };
 
 // Units freed in a generation whose commit is not durable yet: free on disk, but not to be used again.
@@ -25,13 +24,26 @@ struct held_set {
     _Atomic u64 units;
 };
 
+// A page of the map that cannot be had: what it covers is not given out.
+struct lost {
+    struct lost *next;
+    u32 level;
+    u64 index;
+    nt_status status; // DISK_CORRUPT_ERROR: for good; else it is looked at again in later generations
+    u64 generation;
+    u64 free, groups; // taken off what may be given out
+};
+
 struct space {
     pthread_mutex_t mutex;
     struct space_ptr root; // free and groups here are the whole volume's, as the superblock will say
     u32 level;             // of the root
     u64 regions;
-    u64 avail, avail_groups;   // units and whole groups that are not held, so may be given out now
-    u64 cursor[SPACE_CLASSES]; // unit behind the last one given out
+    u64 avail, avail_groups;  // units and whole groups that may be given out now: not held, not lost
+    u64 apart;                // units: how far the copies of a page are to be from one another
+    u64 inner_low, inner_end; // units; what lies outside is given out last
+    u64 data_cursor, meta_cursor, mirror_cursor; // units behind the last ones given out
+    struct lost *lost;
     struct held_set running, committing;
     struct held *spare; // so that a running transaction seldom needs memory to free units
     u32 spares;
@@ -51,21 +63,29 @@ void space_geometry(struct store *s); // from s->units: level, regions
 
 void space_init(struct store *s, const struct space_ptr *root);
 void space_destroy(struct store *s);
-// At most want clusters in one piece; leaves the reserve alone. DISK_FULL.
+// At most want clusters in one piece; leaves the reserve alone. DISK_FULL; the damage's status when damage
+// hides all that is free; what the medium says when the map cannot be read now.
 nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want, u64 *unit, u32 *clusters);
+// Both copies, as far apart as space_apart while room allows it, else as far as it allows.
 nt_status space_alloc_page(struct store *s, u64 addr[2]);
-// Give back: held until the commit is durable, or (never committed) free at once. If a space page cannot be
-// read the units are lost until a check: space_prefetch finds that out while the request can still fail.
+u64 space_apart(const struct store *s); // units
+nt_status space_full(struct store *s);  // which of the two statuses it is when there is no room
+bool space_can_free(const struct store *s, u64 unit, u64 units); // inside the volume, and no fixed places
+// Before units are given back, inside the same generation, while the request can still fail: afterwards it
+// cannot. Not needed for what this generation has taken.
+nt_status space_ready(struct store *s, u64 unit, u64 units);
+nt_status space_ready_page(struct store *s, const u64 addr[2]);
+// Give back: held until the commit is durable, or (never committed) free at once. What damage keeps from
+// being given back leaks, and what was free stays as it is, with event 131.
 void space_free(struct store *s, u64 unit, u64 units, bool born_now);
 void space_free_page(struct store *s, const u64 addr[2], bool born_now);
-nt_status space_prefetch(struct store *s, u64 unit, u64 units);
 nt_status space_take(struct store *s, u64 unit,
                      u64 units);          // just these; DISK_CORRUPT_ERROR: not all are free
 nt_status space_prepare(struct store *s); // before a transaction: memory for what it will free
 u64 space_avail_pages(struct store *s);
 u64 space_avail_clusters(struct store *s, u64 reserve_pages);
 void space_seal(struct store *s);    // like tree_seal; what is held now belongs to this commit
-void space_durable(struct store *s); // the commit is durable: what it held is free
+void space_durable(struct store *s); // the commit is durable, its pages still dirty: what it held is free
 nt_status space_trace(struct store *s, u64 region, struct page_trace *trace); // like tree_trace
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits); // a copy of a region's bitmap, for check.c
 bool space_check(const u8 *data, u32 level);                    // hostile bytes in, yes or no out

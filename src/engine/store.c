@@ -289,8 +289,7 @@ out:
     return status;
 }
 
-// Statuses after which the same medium may come back and take the write.
-static bool may_come_back(nt_status status)
+bool store_may_come_back(nt_status status)
 {
     return status == STATUS_VERIFY_REQUIRED || status == STATUS_NO_MEDIA_IN_DEVICE ||
            status == STATUS_DEVICE_NOT_READY || status == STATUS_WRONG_VOLUME ||
@@ -306,7 +305,7 @@ nt_status store_close(struct store *s)
         (void)removed; // a log that stays is played by the next open
         u64 lost = store_lost_so_far(s);
         status = store_commit(s);
-        if (may_come_back(status)) // a drive repeats no flush: there is no later time for it
+        if (store_may_come_back(status)) // a drive repeats no flush: there is no later time for it
             status = store_commit(s);
         if (status == STATUS_SUCCESS && store_lost_so_far(s) != lost)
             status = STATUS_LOST_WRITEBEHIND_DATA;
@@ -532,12 +531,12 @@ static nt_status finish_pending(struct store *s)
         if (unflushed)
             atomic_store(&s->unflushed, true);
         loss_open(s);
-        if (!may_come_back(status))
+        if (!store_may_come_back(status))
             store_fail(s, status);
         return status;
     }
+    space_durable(s); // I2; while the commit's pages are in memory
     cache_clean(&s->cache, s->pending_pages);
-    space_durable(s); // I2
     atomic_fetch_add(&s->commits, 1);
     SCOPE_LOCK(&s->mutex);
     s->pending_pages = NULL;
@@ -560,7 +559,7 @@ static nt_status flush_data(struct store *s)
     atomic_store(&s->unflushed, true);
     loss_open(s);
     // What the device lost is not written again, so no later flush may promise it.
-    if (!may_come_back(status))
+    if (!store_may_come_back(status))
         store_fail(s, status);
     return status;
 }
@@ -605,21 +604,26 @@ nt_status store_commit(struct store *s)
     return status;
 }
 
-// The first flush of changes makes the log, with a commit that says where it is.
-static void log_ask(struct store *s)
+// The first flush of changes makes the log, with a commit that says where it is. Without room for one,
+// flushes are commits.
+static nt_status log_ask(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
     bool ask = !s->log.unit && !s->log.asked && !atomic_load(&s->readonly) && has_changes(s);
     s->log.asked |= ask;
     pthread_mutex_unlock(&s->mutex);
-    if (ask)
-        log_make(s);
+    nt_status status = ask ? log_make(s) : STATUS_SUCCESS;
+    if (!store_may_come_back(status))
+        return STATUS_SUCCESS;
+    SCOPE_LOCK(&s->mutex);
+    s->log.asked = false;
+    return status;
 }
 
 nt_status store_sync(struct store *s)
 {
     nt_status status;
-    log_ask(s);
+    TRY(log_ask(s));
     pthread_mutex_lock(&s->mutex);
     u64 generation = s->generation, noted = s->log.noted;
     for (;;) {
@@ -635,7 +639,7 @@ nt_status store_sync(struct store *s)
         s->committing = true;
         pthread_mutex_unlock(&s->mutex);
         status = log_write(s);
-        if (status != STATUS_SUCCESS && status != STATUS_RETRY && !may_come_back(status))
+        if (status != STATUS_SUCCESS && status != STATUS_RETRY && !store_may_come_back(status))
             store_fail(s, status);
         pthread_mutex_lock(&s->mutex);
         s->committing = false;

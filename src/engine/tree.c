@@ -83,6 +83,7 @@ struct walk {
     struct ptr missing; // WALK_LOAD: this page is not in the cache
     u32 missing_level;
     bool damaged;             // a page on the way has a damaged copy
+    nt_status repaired;       // what the medium said when it was to be repaired
     bool rootless;            // the tree did not have the root's page at hand
     struct page_trace *trace; // may be NULL
 };
@@ -175,7 +176,7 @@ void tree_purge(struct store *s)
     s->tree.page = NULL;
 }
 
-static void repair_way(struct store *s, struct slice key);
+static nt_status repair_way(struct store *s, struct slice key);
 
 // A walk; what it finds damaged is repaired behind it.
 static enum walk_result walk(struct store *s, struct walk *w)
@@ -184,8 +185,7 @@ static enum walk_result walk(struct store *s, struct walk *w)
     enum walk_result result = walk_down(s, w);
     if (w->rootless)
         keep_root(s);
-    if (w->damaged)
-        repair_way(s, w->key);
+    w->repaired = w->damaged ? repair_way(s, w->key) : STATUS_SUCCESS;
     return result;
 }
 
@@ -196,7 +196,9 @@ nt_status tree_look(struct store *s, const struct key *key, enum tree_match matc
     struct walk w = {.key = key_slice(key), .match = match, .visit = visit, .context = context, .hop = &next};
     struct ptr failed = {0};
     for (;;) {
-        switch (walk(s, &w)) {
+        enum walk_result result = walk(s, &w);
+        TRY(w.repaired);
+        switch (result) {
         case WALK_FOUND:
             return w.visited;
         case WALK_NONE:
@@ -255,13 +257,14 @@ nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *
     struct ptr failed = {0};
     while (walk(s, &w) == WALK_LOAD) {
         struct page *page;
+        TRY(w.repaired);
         nt_status status = page_get(s, &w.missing, PAGE_TREE, w.missing_level, &page);
         page_put(page);
         if (status != STATUS_SUCCESS && (ptr_same(&failed, &w.missing) || !status_is_local(status)))
             return status;
         failed = w.missing;
     }
-    return STATUS_SUCCESS;
+    return w.repaired;
 }
 
 // --- writers -------------------------------------------------------------------------------------
@@ -313,18 +316,20 @@ static void path_unlock(struct store *s, struct path *path)
 
 // A reader cannot know whether a page is still part of the volume when it writes it; whoever keeps the
 // writers out can.
-static void repair_way(struct store *s, struct slice key)
+static nt_status repair_way(struct store *s, struct slice key)
 {
     struct key k;
     struct path path;
     if (atomic_load(&s->leave_damage) || !io_may_write(&s->io))
-        return;
+        return STATUS_SUCCESS;
     key_set(&k, key);
-    if (path_lock(s, &k, &path) != STATUS_SUCCESS)
-        return;
-    for (u32 level = 0; level <= path.top; level++)
-        page_repair(s, path.page[level]);
+    nt_status status = path_lock(s, &k, &path);
+    if (status != STATUS_SUCCESS) // the reader has what it came for, unless the medium changed
+        return store_may_come_back(status) ? status : STATUS_SUCCESS;
+    for (u32 level = 0; level <= path.top && status == STATUS_SUCCESS; level++)
+        status = page_repair(s, path.page[level]);
     path_unlock(s, &path);
+    return status;
 }
 
 static struct ptr ptr_of(const struct page *p)
@@ -389,7 +394,8 @@ static nt_status path_make_writable(struct store *s, struct path *path)
         struct page *old = path->page[level], *copy;
         if (old->birth == s->generation)
             continue;
-        page_repair(s, old);
+        TRY(page_repair(s, old));
+        TRY(space_ready_page(s, old->addr));
         TRY(page_copy(s, path, old, level, &copy));
         struct ptr ptr = ptr_of(copy);
         if (level == path->top)
@@ -565,20 +571,36 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
     return status;
 }
 
-// Join page[level] with the parent's child j beside it when both fit well into one page. False: leave them.
-static bool join(struct store *s, struct path *path, u32 level, u32 j)
+// The neighbour's page is to be given back, or to be copied and then given back.
+static nt_status join_ready(struct store *s, struct path *path, struct page *other, u32 level, bool copied,
+                            struct page **copy)
 {
-    struct page *parent = path->page[level + 1], *page = path->page[level], *other;
+    *copy = NULL;
+    if (other->birth == s->generation)
+        return STATUS_SUCCESS;
+    TRY(space_ready_page(s, other->addr));
+    return copied ? page_copy(s, path, other, level, copy) : STATUS_SUCCESS;
+}
+
+// Join page[level] with the parent's child j beside it when both fit well into one page. A neighbour that is
+// damaged, or has no room for a copy, is left alone.
+static nt_status join(struct store *s, struct path *path, u32 level, u32 j, bool *joined)
+{
+    struct page *parent = path->page[level + 1], *page = path->page[level], *other, *copy;
     u32 i = path->slot[level + 1];
     struct ptr ptr = node_child(parent->data, j);
-    if (page_get(s, &ptr, PAGE_TREE, level, &other) != STATUS_SUCCESS)
-        return false;
-    if (node_used(page->data) + node_used(other->data) + KEY_MAX > PAGE_ROOM * 3 / 4)
-        goto keep;
-    if (j < i && other->birth != s->generation) {
-        struct page *copy;
-        if (page_copy(s, path, other, level, &copy) != STATUS_SUCCESS)
-            goto keep;
+    *joined = false;
+    nt_status status = page_get(s, &ptr, PAGE_TREE, level, &other);
+    if (status != STATUS_SUCCESS)
+        return store_may_come_back(status) ? status : STATUS_SUCCESS;
+    bool fit = node_used(page->data) + node_used(other->data) + KEY_MAX <= PAGE_ROOM * 3 / 4;
+    if (fit)
+        status = join_ready(s, path, other, level, j < i, &copy);
+    if (!fit || status != STATUS_SUCCESS) {
+        page_put(other);
+        return store_may_come_back(status) ? status : STATUS_SUCCESS;
+    }
+    if (copy) {
         ptr = ptr_of(copy);
         set_child(parent, j, &ptr);
         free_tree_page(s, other);
@@ -599,10 +621,8 @@ static bool join(struct store *s, struct path *path, u32 level, u32 j)
     free_tree_page(s, right);
     path->page[level] = left;
     path->slot[level + 1] = right_slot - 1;
-    return true;
-keep:
-    page_put(other);
-    return false;
+    *joined = true;
+    return STATUS_SUCCESS;
 }
 
 // Take a child out of an inner page that has others; a new first child is the lower bound and has no key.
@@ -639,14 +659,20 @@ static u32 prune(struct store *s, struct path *path)
 }
 
 // After a removal: join pages that got too empty, from the leaf up, and lower the root.
-static void rebalance(struct store *s, struct path *path)
+static nt_status rebalance(struct store *s, struct path *path, bool undoing)
 {
-    for (u32 level = prune(s, path); level < path->top; level++) {
+    u32 lowest = prune(s, path);
+    nt_status status = STATUS_SUCCESS;
+    // An undo must not ask for pages that it can do without.
+    for (u32 level = lowest; level < path->top && !undoing && status == STATUS_SUCCESS; level++) {
         u32 i = path->slot[level + 1];
+        bool joined = false;
         if (node_used(path->page[level]->data) >= PAGE_ROOM / 4)
             continue;
-        if ((i == 0 || !join(s, path, level, i - 1)) && i + 1 < node_count(path->page[level + 1]->data))
-            join(s, path, level, i + 1);
+        if (i > 0)
+            status = join(s, path, level, i - 1, &joined);
+        if (status == STATUS_SUCCESS && !joined && i + 1 < node_count(path->page[level + 1]->data))
+            status = join(s, path, level, i + 1, &joined);
     }
     // The only child may be one that is not of this path.
     while (path->top > 0 && path->page[path->top] && node_count(path->page[path->top]->data) == 1) {
@@ -656,6 +682,7 @@ static void rebalance(struct store *s, struct path *path)
         set_root(s, &child, path->top, path->page[path->top]);
         free_tree_page(s, root);
     }
+    return status;
 }
 
 nt_status tree_delete(struct txn *t, const struct key *key)
@@ -678,7 +705,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
         node_remove(path.page[0]->data, i);
         pthread_rwlock_unlock(&path.page[0]->latch);
         log_note(t, LOG_DELETE, key_slice(key), (struct slice){NULL, 0});
-        rebalance(s, &path);
+        status = rebalance(s, &path, t->undoing);
     }
     t->dirtied += path.made;
     path_unlock(s, &path);

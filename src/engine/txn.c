@@ -46,7 +46,7 @@ static nt_status admission(struct store *s, enum txn_kind kind)
     if (space_avail_pages(s) >= reserved * s->copies + floor)
         return STATUS_SUCCESS;
     bool held = atomic_load(&sp->running.units) > 0 || atomic_load(&sp->committing.units) > 0;
-    return held ? STATUS_RETRY : STATUS_DISK_FULL;
+    return held ? STATUS_RETRY : space_full(s);
 }
 
 static void wait_for_others(struct store *s)
@@ -226,7 +226,9 @@ bool txn_is_full(const struct txn *t)
 
 nt_status txn_free(struct txn *t, u64 unit, u64 units, bool born_now)
 {
-    TRY(space_prefetch(t->store, unit, units));
+    if (!space_can_free(t->store, unit, units))
+        return STATUS_DISK_CORRUPT_ERROR;
+    TRY(space_ready(t->store, unit, units));
     u64 region = unit / SPACE_LEAF_UNITS;
     t->dirtied += region != t->region;
     t->region = region;

@@ -473,6 +473,59 @@ static void reading_ahead_at_the_edges(void **state)
     volume_free(&v);
 }
 
+// One copy is wrong, of the other nobody knows: the answer is the medium's, and the next look finds it good.
+static void a_second_copy_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    static const struct {
+        struct sense sense;
+        nt_status status;
+    } says[] = {{{SENSE_ATTENTION, 0x28, 0, 0}, STATUS_VERIFY_REQUIRED},
+                {{SENSE_MEDIUM, 0x11, 0, 0}, STATUS_DEVICE_DATA_ERROR}};
+    for (size_t i = 0; i < ARRAY_LEN(says); i++) {
+        struct volume v;
+        struct page *page;
+        make(&v, 2);
+        struct ptr root = v.store->tree.root;
+        u32 level = v.store->tree.level;
+        damage(&v, root.addr[0]);
+        store_purge(v.store);
+        blk_sim_fail(v.blk, SIM_READ, 2, says[i].sense);
+        assert_status(page_get(v.store, &root, PAGE_TREE, level, &page), says[i].status);
+        assert_ok(page_get(v.store, &root, PAGE_TREE, level, &page));
+        page_put(page);
+        assert_ok(find_name(&v, 1));
+        volume_free(&v);
+    }
+}
+
+// A repair that the medium refuses is told, and the reader has what it wanted; one that met another medium is
+// the reader's matter, and is made later.
+static void a_repair_that_fails(void **state)
+{
+    (void)state;
+    struct volume v;
+    make(&v, 2);
+    struct ptr root = v.store->tree.root;
+    damage(&v, root.addr[0]);
+    store_purge(v.store);
+    blk_sim_fail(v.blk, SIM_WRITE, 1, (struct sense){SENSE_ATTENTION, 0x28, 0, 0});
+    assert_status(find_name(&v, 1), STATUS_VERIFY_REQUIRED);
+    assert_int_equal(event_count, 0);
+    assert_ok(find_name(&v, 1));
+    assert_int_equal(event_count, 1);
+    assert_int_equal(last_event.id, 130);
+    copies_agree(&v, &root);
+    damage(&v, root.addr[0]);
+    store_purge(v.store);
+    blk_sim_fail(v.blk, SIM_WRITE, 1, (struct sense){SENSE_MEDIUM, 0x0c, 0, 0});
+    assert_ok(find_name(&v, 1));
+    assert_int_equal(event_count, 2);
+    assert_int_equal(last_event.id, 131);
+    assert_int_equal(last_event.offset, root.addr[0]);
+    volume_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +538,8 @@ int main(void)
         cmocka_unit_test(addresses_outside_the_volume_are_not_read),
         cmocka_unit_test(a_cached_page_is_one_thing),
         cmocka_unit_test(a_space_page_is_mended_too),
+        cmocka_unit_test(a_second_copy_that_cannot_be_read_now),
+        cmocka_unit_test(a_repair_that_fails),
         cmocka_unit_test(a_small_cache_serves_a_large_tree),
         cmocka_unit_test(reading_ahead_changes_nothing),
         cmocka_unit_test(nothing_is_read_ahead_for_scattered_reads),

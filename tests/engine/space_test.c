@@ -7,6 +7,8 @@
 #include "block/blk_sim.h"
 #include "engine/store.h"
 #include "engine/super.h"
+#include "engine/tree.h"
+#include "engine/txn.h"
 #include "tests/engine/volume.h"
 
 // --- geometry
@@ -196,7 +198,7 @@ static void give(struct store *s, u32 i, bool born_now)
         for (u8 copy = 0; copy < s->copies; copy++)
             memset(taken + p.addr[copy] / s->unit, now, PAGE_SIZE / s->unit);
     } else {
-        assert_ok(space_prefetch(s, p.unit, p.units));
+        assert_ok(space_ready(s, p.unit, p.units));
         space_free(s, p.unit, p.units, born_now);
         memset(taken + p.unit, now, p.units);
     }
@@ -469,12 +471,14 @@ static void space_outside_the_volume_is_refused(void **state)
     struct volume v;
     volume_make(&v, 16 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
     struct store *s = v.store;
-    assert_status(space_prefetch(s, s->units, 1), STATUS_DISK_CORRUPT_ERROR);
-    assert_status(space_prefetch(s, s->units - 1, 2), STATUS_DISK_CORRUPT_ERROR);
-    assert_status(space_prefetch(s, 1000, 0), STATUS_DISK_CORRUPT_ERROR);
-    assert_status(space_prefetch(s, 1, UINT64_MAX), STATUS_DISK_CORRUPT_ERROR);
-    assert_status(space_prefetch(s, UINT64_MAX, 1), STATUS_DISK_CORRUPT_ERROR);
-    assert_ok(space_prefetch(s, s->units - 1, 1));
+    const u64 never[][2] = {
+        {s->units, 1}, {s->units - 1, 2},           {1000, 0}, {1, UINT64_MAX}, {UINT64_MAX, 1},
+        {0, 1},        {s->mirror_gap / s->unit, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        assert_false(space_can_free(s, never[i][0], never[i][1]));
+        assert_status(space_take(s, never[i][0], never[i][1]), STATUS_DISK_CORRUPT_ERROR);
+    }
+    assert_true(space_can_free(s, s->units - 1, 1));
     volume_free(&v);
 }
 
@@ -521,6 +525,353 @@ static void a_bitmap_keeps_the_fixed_places(void **state)
     assert_true(space_check_fixed(&s, SUPER_AREA, data));
 }
 
+// --- how far apart the copies of a page lie ------------------------------------------------------
+
+static u64 distance(const u64 addr[2])
+{
+    return addr[0] < addr[1] ? addr[1] - addr[0] : addr[0] - addr[1];
+}
+
+// The farthest that two pages could lie apart now.
+static u64 farthest(const struct store *s)
+{
+    u64 step = PAGE_SIZE / s->unit, first = 0, last = s->units - step;
+    static const u8 page[GROUP_UNITS] = {0};
+    while (first < last && memcmp(taken + first, page, step) != 0)
+        first += step;
+    while (last > first && memcmp(taken + last, page, step) != 0)
+        last -= step;
+    return (last - first) * s->unit;
+}
+
+// Whole pages are taken until there are no more; each that lies too close had no better places.
+static u32 take_pages_apart(struct store *s, u32 most)
+{
+    u64 wanted = MIN(s->units * s->unit / 4, 1024 * MIB);
+    u32 n = 0, close = 0;
+    for (; n < most && take_page(s) == STATUS_SUCCESS; n++) {
+        struct piece *p = &pieces[piece_count - 1];
+        if (distance(p->addr) >= wanted)
+            continue;
+        for (u8 copy = 0; copy < 2; copy++)
+            memset(taken + p->addr[copy] / s->unit, UNIT_FREE, PAGE_SIZE / s->unit);
+        assert_true(farthest(s) < wanted);
+        assert_true(distance(p->addr) == farthest(s)); // then as far as room allows
+        for (u8 copy = 0; copy < 2; copy++)
+            memset(taken + p->addr[copy] / s->unit, UNIT_OURS, PAGE_SIZE / s->unit);
+        close++;
+    }
+    assert_true(n > 0);
+    return close;
+}
+
+static const struct setting wide[] = {
+    {6144 * MIB, 4096, 2}, {12288 * MIB, 65536, 2}, {600 * MIB, 4096, 2},
+    {64 * MIB, 65536, 2},  {16 * MIB, 4096, 2},
+};
+
+// Fill, delete, fill again, with pages taken all the while; and a reserve as the store leaves it.
+static void copies_of_pages_lie_apart(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wide); i++) {
+        struct volume v;
+        rng = (u32)i + 1;
+        volume_make(&v, wide[i].size, wide[i].cluster, 2, OPTION_CASE_SENSITIVE);
+        struct store *s = v.store;
+        u32 piece = (u32)(wide[i].size / wide[i].cluster / 400);
+        begin(s);
+        for (int round = 0; round < 3; round++) {
+            u64 unit;
+            u32 clusters;
+            for (u32 n = 0; space_alloc_data(s, store_reserve(s), piece, &unit, &clusters) == STATUS_SUCCESS;
+                 n++) {
+                struct piece *p = &pieces[piece_count++];
+                *p = (struct piece){.unit = unit, .units = (u64)clusters * s->cluster_units};
+                note(s, p->unit, p->units);
+                if (n % 4 == 0)
+                    assert_int_equal(take_pages_apart(s, 1), 0);
+            }
+            // Full of data. What is left is for pages, and half of it lies at either end.
+            assert_int_equal(take_pages_apart(s, (u32)store_reserve(s) / 8), 0);
+            for (u32 left = piece_count / 3; piece_count > left;)
+                give(s, volume_random(&rng, piece_count), false);
+            assert_ok(store_commit(s));
+            for (u64 u = 0; u < s->units; u++)
+                taken[u] = taken[u] == UNIT_HELD ? UNIT_FREE : taken[u];
+            take_pages_apart(s, 100);
+        }
+        give_all(s, false);
+        commit(s);
+        take_pages_apart(s, wide[i].size <= 64 * MIB ? UINT32_MAX : 1000); // to the last one
+        end(&v);
+    }
+}
+
+// An image fills from its start, but for the second copies.
+static void a_sparse_image_grows_with_what_it_holds(void **state)
+{
+    (void)state;
+    struct volume v;
+    volume_make(&v, 6144 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    struct store *s = v.store;
+    u64 highest = 0, pages = 0, data = 0, lowest_mirror = UINT64_MAX, highest_mirror = 0;
+    begin(s);
+    while (data < 1500 * MIB / 4096) {
+        assert_ok(take_data(s, 256));
+        data += pieces[piece_count - 1].units;
+        highest = MAX(highest, pieces[piece_count - 1].unit + pieces[piece_count - 1].units);
+        if (piece_count % 8)
+            continue;
+        assert_ok(take_page(s));
+        pages++;
+        lowest_mirror = MIN(lowest_mirror, pieces[piece_count - 1].addr[1]);
+        highest_mirror = MAX(highest_mirror, pieces[piece_count - 1].addr[1]);
+    }
+    // An eighth of each region is left over for the time being.
+    assert_true(highest < (data + pages * 4) * 8 / 7 + 4096);
+    // Second copies lie one behind the other: begun twice, since the first ones came close once.
+    assert_true(highest_mirror < s->units * 4096);
+    assert_true(lowest_mirror >= 1024 * MIB);
+    end(&v);
+}
+
+// --- statuses and damage -------------------------------------------------------------------------
+
+struct witness {
+    u32 count;
+    struct store_event last;
+};
+
+static void on_event(void *context, const struct store_event *event)
+{
+    struct witness *w = context;
+    w->count += event->id == 131;
+    w->last = *event;
+}
+
+static const struct sense changed = {SENSE_ATTENTION, 0x28, 0, 0}, unreadable = {SENSE_MEDIUM, 0x11, 0, 0};
+
+// What the medium says while the map is read reaches whoever asked, and is forgotten with it.
+static void a_status_of_the_medium_is_no_full_disk(void **state)
+{
+    (void)state;
+    struct volume v;
+    u64 unit, addr[2];
+    u32 clusters;
+    volume_make(&v, 1024 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    struct store *s = v.store;
+    u64 avail = s->space.avail;
+    for (int what = 0; what < 4; what++) {
+        nt_status status;
+        assert_ok(store_commit(s));
+        store_purge(s);
+        blk_sim_fail(v.blk, SIM_READ, 1 + (u64)what / 3, changed); // the map's root, or the bitmap
+        if (what == 0)
+            status = space_alloc_page(s, addr);
+        else if (what == 1)
+            status = space_ready(s, 1000, 1);
+        else
+            status = space_alloc_data(s, 0, 1, &unit, &clusters);
+        assert_status(status, STATUS_VERIFY_REQUIRED);
+        assert_int_equal(s->space.avail, avail);
+        assert_null(s->space.lost);
+        blk_sim_fail(v.blk, SIM_READ, 0, (struct sense){0});
+    }
+    assert_ok(space_alloc_page(s, addr));
+    space_free_page(s, addr, true);
+    volume_free(&v);
+}
+
+// What a transaction frees when it has succeeded needs nothing of the medium any more.
+static void freeing_cannot_fail(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    u64 unit;
+    u32 clusters;
+    volume_make(&v, 16 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    struct store *s = v.store;
+    u64 avail = s->space.avail;
+    assert_ok(space_alloc_data(s, 0, 10, &unit, &clusters));
+    assert_ok(store_commit(s));
+    assert_ok(txn_begin(s, TXN_FREEING, &t));
+    assert_ok(txn_free(t, unit, 10, false));
+    store_purge(s);
+    blk_sim_fail(v.blk, SIM_READ, 1, changed);
+    assert_ok(txn_end(t, STATUS_SUCCESS));
+    assert_ok(store_commit(s));
+    blk_sim_fail(v.blk, SIM_READ, 0, (struct sense){0});
+    assert_int_equal(s->space.avail, avail);
+    assert_recount(s);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+static struct ptr map_page(struct volume *v, u32 level)
+{
+    struct page_trace trace;
+    assert_ok(space_trace(v->store, 0, &trace));
+    return trace.ptr[level];
+}
+
+static void damage(struct volume *v, const struct ptr *ptr)
+{
+    for (u8 copy = 0; copy < v->store->copies; copy++)
+        blk_sim_flip(v->blk, 0, ptr->addr[copy] + 9000, 1);
+    store_purge(v->store);
+}
+
+// Damage of one page of the map takes away its regions, and nothing else.
+static void a_damaged_page_takes_what_it_holds(void **state)
+{
+    (void)state;
+    static const struct {
+        u64 size, regions;
+        u32 level;
+    } cases[] = {{3072 * MIB, 1, 0}, {300 * 1024 * MIB, SPACE_FANOUT, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct volume v;
+        struct witness w = {0};
+        struct page_trace trace;
+        struct key key;
+        u64 addr[2], lost_end = cases[i].regions * SPACE_LEAF_UNITS, unit;
+        u32 clusters;
+        volume_make(&v, cases[i].size, 4096, 2, OPTION_CASE_SENSITIVE);
+        struct store *s = v.store;
+        volume_create(&v, OBJECT_ROOT, "before", false);
+        assert_ok(space_alloc_data(s, 0, 8, &unit, &clusters));
+        assert_ok(store_commit(s));
+        u64 avail = s->space.avail;
+        struct ptr ptr = map_page(&v, cases[i].level);
+        damage(&v, &ptr);
+        store_listen(s, on_event, &w);
+        for (int n = 0; n < 300; n++) {
+            char name[16];
+            snprintf(name, sizeof name, "f%d", n);
+            volume_create(&v, OBJECT_ROOT, name, false);
+            if (n % 50 == 0)
+                assert_ok(store_commit(s));
+        }
+        assert_ok(volume_write_file(&v, "data", 3 * MIB));
+        assert_true(w.count > 0);
+        assert_non_null(s->space.lost);
+        assert_true(s->space.avail < avail - 9 * (lost_end / 10));
+        key_begin(&key, OBJECT_ROOT, KIND_DIRENT);
+        assert_ok(tree_trace(s, &key, &trace));
+        for (u32 level = 0; level <= trace.top; level++)
+            for (u8 copy = 0; copy < 2; copy++)
+                assert_true(trace.ptr[level].addr[copy] >= lost_end * 4096);
+        for (int n = 0; n < 20; n++) {
+            assert_ok(space_alloc_page(s, addr));
+            assert_true(addr[0] >= lost_end * 4096 && addr[1] >= lost_end * 4096);
+            space_free_page(s, addr, true);
+        }
+        // What is freed there leaks, and is told.
+        w.count = 0;
+        assert_ok(space_ready(s, unit, 8));
+        space_free(s, unit, 8, false);
+        assert_int_equal(w.count, 1);
+        assert_int_equal(w.last.offset, unit * 4096);
+        assert_int_equal(w.last.length, 8 * 4096);
+        assert_status(space_take(s, lost_end - 10, 1), STATUS_DISK_CORRUPT_ERROR);
+        assert_ok(store_commit(s));
+        store_listen(s, NULL, NULL);
+        volume_free(&v);
+    }
+}
+
+static void a_lost_root_is_damage_and_no_full_disk(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    u64 addr[2];
+    volume_make(&v, 16 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    struct store *s = v.store;
+    assert_ok(store_commit(s));
+    struct ptr ptr = map_page(&v, 0);
+    damage(&v, &ptr);
+    assert_status(space_alloc_page(s, addr), STATUS_DISK_CORRUPT_ERROR);
+    assert_status(txn_begin(s, TXN_NORMAL, &t), STATUS_DISK_CORRUPT_ERROR);
+    damage(&v, &ptr); // it can be read again: a scrub's look is enough
+    assert_ok(space_trace(s, 0, &(struct page_trace){0}));
+    assert_null(s->space.lost);
+    assert_ok(space_alloc_page(s, addr));
+    space_free_page(s, addr, true);
+    volume_check(&v);
+    volume_free(&v);
+}
+
+// One that cannot be read now is looked at again in the next generation.
+static void an_unreadable_page_is_not_lost_for_good(void **state)
+{
+    (void)state;
+    struct volume v;
+    u64 addr[2];
+    volume_make(&v, 16 * MIB, 4096, 1, OPTION_CASE_SENSITIVE);
+    struct store *s = v.store;
+    u64 avail = s->space.avail;
+    assert_ok(store_commit(s));
+    store_purge(s);
+    blk_sim_fail(v.blk, SIM_READ, 1, unreadable);
+    assert_status(space_alloc_page(s, addr), STATUS_DEVICE_DATA_ERROR);
+    assert_status(space_alloc_page(s, addr), STATUS_DEVICE_DATA_ERROR);
+    s->generation++;
+    assert_ok(space_alloc_page(s, addr));
+    space_free_page(s, addr, true);
+    assert_int_equal(s->space.avail, avail);
+    volume_free(&v);
+}
+
+// Freed twice, never taken, the map's own places, beyond the end: told, and no count changes.
+static void what_is_not_taken_is_not_freed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct volume v;
+        struct witness w = {0};
+        struct txn *t;
+        u64 unit;
+        u32 clusters;
+        volume_make(&v, settings[i].size, settings[i].cluster, settings[i].copies, OPTION_CASE_SENSITIVE);
+        struct store *s = v.store;
+        assert_ok(space_alloc_data(s, 0, 5, &unit, &clusters));
+        u64 units = (u64)clusters * s->cluster_units, free = s->space.root.free, avail = s->space.avail;
+        store_listen(s, on_event, &w);
+        for (int now = 0; now < 2; now++) {
+            const u64 never[][2] = {{unit + units, 3}, {0, 2}, {s->units - 1, 2}, {s->units + 500, 1}};
+            for (size_t n = 0; n < ARRAY_LEN(never); n++) {
+                w.count = 0;
+                space_free(s, never[n][0], never[n][1], now);
+                assert_int_equal(w.count, 1);
+                assert_int_equal(w.last.offset, never[n][0] * s->unit);
+            }
+            assert_int_equal(s->space.root.free, free);
+            assert_int_equal(s->space.avail, avail);
+            assert_recount(s);
+        }
+        // Twice in one transaction, and a piece of it once more later.
+        w.count = 0;
+        assert_ok(store_commit(s));
+        assert_ok(txn_begin(s, TXN_FREEING, &t));
+        assert_ok(txn_free(t, unit, units, false));
+        assert_ok(txn_free(t, unit + 1, 2, false));
+        assert_ok(txn_end(t, STATUS_SUCCESS));
+        assert_int_equal(w.count, 1);
+        space_free(s, unit, units, false);
+        assert_int_equal(w.count, 2);
+        assert_int_equal(s->space.root.free, free + units);
+        assert_ok(store_commit(s));
+        assert_int_equal(s->space.avail, avail + units);
+        assert_recount(s);
+        store_listen(s, NULL, NULL);
+        volume_check(&v);
+        volume_free(&v);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +887,14 @@ int main(void)
         cmocka_unit_test(space_outside_the_volume_is_refused),
         cmocka_unit_test(a_page_of_the_map_is_checked),
         cmocka_unit_test(a_bitmap_keeps_the_fixed_places),
+        cmocka_unit_test(copies_of_pages_lie_apart),
+        cmocka_unit_test(a_sparse_image_grows_with_what_it_holds),
+        cmocka_unit_test(a_status_of_the_medium_is_no_full_disk),
+        cmocka_unit_test(freeing_cannot_fail),
+        cmocka_unit_test(a_damaged_page_takes_what_it_holds),
+        cmocka_unit_test(a_lost_root_is_damage_and_no_full_disk),
+        cmocka_unit_test(an_unreadable_page_is_not_lost_for_good),
+        cmocka_unit_test(what_is_not_taken_is_not_freed),
     };
     return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }
