@@ -216,6 +216,7 @@ struct hf_finding {
 };
 struct hf_check_totals {
     uint64_t pages, objects, files, directories, streams, extents, data_bytes, findings;
+    uint64_t close; // metadata pages whose two copies lie close together; no damage
 };
 struct hf_check_options {
     bool data; // verify all file data too

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole-volume check: every copy of every page, every record against the records it names, every unit
 // against the free-space map, and all file data against its sums. Memory is bounded: uses of units are
-// counted in windows, one walk of the tree for each; only the first walk looks at anything else.
+// counted in windows, one walk of the tree for each; only the first walk looks at anything else. What streams
+// say of their data is gathered, CLAIMS at a time, and compared with the extents in their order, so that data
+// that many streams name is gone through once for so many. Damage is a finding; what the medium says when it
+// changed or went ends the check.
 #include "engine/extent.h"
 #include "engine/orphan.h"
 #include "engine/reparse.h"
@@ -12,7 +15,13 @@
 
 #include <stdio.h>
 
-enum { WINDOW_REGIONS = 64 };
+enum { WINDOW_REGIONS = 64, CLAIMS = 16384 };
+
+// A stream and the object whose extents it has.
+struct claim {
+    u64 data, file;
+    struct raw_stream raw;
+};
 
 struct checker {
     struct store *s;
@@ -25,11 +34,26 @@ struct checker {
     u64 owned_extents; // counted from the streams' side
     u8 *scratch;       // one page
     u8 *value;         // of an extended attribute
+    struct claim *claims;
+    u32 claim_count;
+    u64 named, unnamed; // objects that records name: the last one that is there, and that is not
+    nt_status stopped;  // the check cannot go on
     char path[4096];
 };
 
+// A status that was met, for the check as a whole: no memory and a medium that changed are no damage.
+static nt_status met(struct checker *c, nt_status status)
+{
+    bool stops = store_may_come_back(status) || status == STATUS_INSUFFICIENT_RESOURCES;
+    if (stops && c->stopped == STATUS_SUCCESS)
+        c->stopped = status;
+    return status;
+}
+
 static void report(struct checker *c, struct check_finding f)
 {
+    if (c->stopped != STATUS_SUCCESS)
+        return;
     c->path[0] = '\0';
     if (f.object >= OBJECT_ROOT && object_path(c->s, f.object, c->path, sizeof c->path) != STATUS_SUCCESS)
         c->path[0] = '\0';
@@ -63,7 +87,7 @@ static void check_copies(struct checker *c, const struct ptr *ptr, enum page_kin
         return; // of a replay on a volume that may not be written
     c->totals->pages++;
     for (int copy = 0; copy < s->copies; copy++) {
-        good[copy] = page_read_copy(s, ptr, copy, kind, level, c->scratch) == STATUS_SUCCESS;
+        good[copy] = met(c, page_read_copy(s, ptr, copy, kind, level, c->scratch)) == STATUS_SUCCESS;
         if (c->options->page)
             c->options->page(c->options->context, ptr->addr[copy], kind, level, (u32)copy);
     }
@@ -93,7 +117,7 @@ static void check_space_page(struct checker *c, u32 level, u64 index, const stru
     if (p->birth == 0)
         return;
     check_copies(c, &ptr, PAGE_SPACE, level);
-    if (page_get(c->s, &ptr, PAGE_SPACE, level, &page) != STATUS_SUCCESS)
+    if (met(c, page_get(c->s, &ptr, PAGE_SPACE, level, &page)) != STATUS_SUCCESS)
         return;
     u64 free = 0;
     u32 count = MIN((u32)from_le16(page_head(page)->count), (u32)SPACE_FANOUT);
@@ -118,7 +142,7 @@ static void check_supers(struct checker *c)
     bool unsettled = atomic_load(&s->readonly);
     for (u32 copy = 0; copy < s->copies; copy++) {
         u64 at = (s->durable % 2) * SUPER_SPACING + copy * s->mirror_gap;
-        bool good = io_read(&s->io, &super, sizeof super, at) == STATUS_SUCCESS &&
+        bool good = met(c, io_read(&s->io, &super, sizeof super, at)) == STATUS_SUCCESS &&
                     ((super_check(&super) && from_le64(super.generation) == s->durable) ||
                      (unsettled && super_is_before(&super, s->durable, s->uuid)));
         if (!good)
@@ -140,7 +164,7 @@ static void check_data(struct checker *c, u64 file, const struct extent *e)
         bool bad = false;
         if (u < (u64)e->clusters * s->cluster_units) {
             u8 sum[8];
-            bad = io_read(&s->io, c->scratch, s->unit, (e->unit + u) * s->unit) != STATUS_SUCCESS;
+            bad = met(c, io_read(&s->io, c->scratch, s->unit, (e->unit + u) * s->unit)) != STATUS_SUCCESS;
             stream_unit_sum(s, c->scratch, sum);
             bad |= memcmp(sum, e->sums + u * stream_sum_size(s), stream_sum_size(s)) != 0;
             c->totals->data_bytes += s->unit;
@@ -168,19 +192,19 @@ static bool is_orphan(struct checker *c, u64 id)
     struct record record;
     key_begin(&key, OBJECT_ORPHANS, KIND_ORPHAN);
     key_add_u64(&key, id);
-    return tree_find(c->s, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+    return met(c, tree_find(c->s, &key, TREE_EQUAL, &record)) == STATUS_SUCCESS;
 }
 
-static void check_stream(struct checker *c, u64 file, const struct raw_stream *raw)
+static void check_claim(struct checker *c, const struct claim *claim)
 {
     struct store *s = c->s;
-    u64 data = from_le64(raw->data), allocated = 0, next = 0, size = from_le64(raw->size);
+    const struct raw_stream *raw = &claim->raw;
+    u64 data = claim->data, file = claim->file, allocated = 0, next = 0, size = from_le64(raw->size);
     bool summed = from_le16(raw->algorithm) != CHECKSUM_TYPE_NONE;
     bool shrinking = is_orphan(c, data) || is_orphan(c, file);
-    c->totals->streams++;
-    for (;;) {
+    while (c->stopped == STATUS_SUCCESS) {
         struct extent e;
-        nt_status status = extent_find(s, data, next, &e);
+        nt_status status = met(c, extent_find(s, data, next, &e));
         if (status == STATUS_NO_SUCH_FILE)
             break;
         if (status != STATUS_SUCCESS) {
@@ -193,6 +217,8 @@ static void check_stream(struct checker *c, u64 file, const struct raw_stream *r
             report_record(c, file, "an extent and its stream disagree about checksums");
         if (!shrinking && (e.first + e.clusters - 1) * s->cluster >= size)
             report_record(c, file, "an extent lies behind the end of its stream");
+        if (!space_can_free(s, e.unit, (u64)e.clusters * s->cluster_units))
+            report_record(c, file, "an extent lies in places that are the volume's own");
         if (c->options->data && (e.flags & EXTENT_SUMMED))
             check_data(c, file, &e);
         c->owned_extents++;
@@ -205,6 +231,33 @@ static void check_stream(struct checker *c, u64 file, const struct raw_stream *r
         report_record(c, file, "a stream has unknown flags");
 }
 
+static int by_data(const void *a, const void *b)
+{
+    const struct claim *x = a, *y = b;
+    u64 p = x->data != y->data ? x->data : x->file, q = x->data != y->data ? y->data : y->file;
+    return (p > q) - (p < q);
+}
+
+static void check_claims(struct checker *c)
+{
+    qsort(c->claims, c->claim_count, sizeof *c->claims, by_data);
+    for (u32 i = 0; i < c->claim_count; i++) {
+        if (i > 0 && c->claims[i].data == c->claims[i - 1].data)
+            report_record(c, c->claims[i].file, "the data of a stream is another one's too");
+        else
+            check_claim(c, &c->claims[i]);
+    }
+    c->claim_count = 0;
+}
+
+static void check_stream(struct checker *c, u64 file, const struct raw_stream *raw)
+{
+    c->totals->streams++;
+    if (c->claim_count == CLAIMS)
+        check_claims(c);
+    c->claims[c->claim_count++] = (struct claim){from_le64(raw->data), file, *raw};
+}
+
 // --- records -------------------------------------------------------------------------------------
 
 static bool in_tag_index(struct checker *c, u32 tag, u64 id)
@@ -212,7 +265,7 @@ static bool in_tag_index(struct checker *c, u32 tag, u64 id)
     struct key key;
     struct record record;
     tag_key(&key, tag, id);
-    return tree_find(c->s, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+    return met(c, tree_find(c->s, &key, TREE_EQUAL, &record)) == STATUS_SUCCESS;
 }
 
 static void check_tag(struct checker *c, struct slice key)
@@ -227,7 +280,7 @@ static void check_tag(struct checker *c, struct slice key)
     }
     key_begin(&data, id, KIND_REPARSE);
     key_add_u64(&data, 0);
-    if (tree_find(c->s, &data, TREE_EQUAL, &record) != STATUS_SUCCESS || record.len < 4 ||
+    if (met(c, tree_find(c->s, &data, TREE_EQUAL, &record)) != STATUS_SUCCESS || record.len < 4 ||
         get_le32(record.value) != tag)
         report_record(c, id, "the index of tags names a reparse point that does not exist");
 }
@@ -239,28 +292,31 @@ static void check_inode(struct checker *c, u64 id, struct slice value)
     struct inode inode;
     u32 links = id == OBJECT_ROOT ? 1 : 0, plain = 0;
     u64 parent;
-    if (inode_get(c->s, id, &inode) != STATUS_SUCCESS || value.len != sizeof(struct raw_inode)) {
+    if (met(c, inode_get(c->s, id, &inode)) != STATUS_SUCCESS || value.len != sizeof(struct raw_inode)) {
         report_record(c, id, "an inode has the wrong length or impossible values");
         return;
     }
     c->totals->objects++;
     bool directory = inode.attributes & FILE_ATTRIBUTE_DIRECTORY;
     *(directory ? &c->totals->directories : &c->totals->files) += 1;
-    while (link_next(c->s, id, &position, &parent, &name) == STATUS_SUCCESS) {
+    while (met(c, link_next(c->s, id, &position, &parent, &name)) == STATUS_SUCCESS) {
         struct dirent entry;
         struct str n = {name.name, name.name_len};
-        if (dirent_find(c->s, parent, n, &entry) != STATUS_SUCCESS || entry.id != id)
+        if (met(c, dirent_find(c->s, parent, n, &entry)) != STATUS_SUCCESS || entry.id != id)
             report_record(c, id, "a name of this file is not in its directory");
         links++;
         plain += entry.id == id && entry.plain;
     }
     if (plain > 1)
         report_record(c, id, "more than one name of this file says that it has no reparse data");
-    if (!is_orphan(c, id) && links != inode.links)
+    bool orphan = is_orphan(c, id);
+    if (!orphan && links != inode.links)
         report_record(c, id, "the number of names is not the one in the inode");
+    else if (!orphan && links == 0)
+        report_record(c, id, "a file has no name, and is not among those to be taken apart");
     u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
     u32 length;
-    nt_status status = reparse_get(c->s, id, buffer, sizeof buffer, &length);
+    nt_status status = met(c, reparse_get(c->s, id, buffer, sizeof buffer, &length));
     bool tagged = status == STATUS_SUCCESS && length >= 4 && get_le32(buffer) == inode.reparse_tag;
     if (inode.reparse_tag != 0 ? !tagged : status != STATUS_NOT_A_REPARSE_POINT)
         report_record(c, id, "reparse data and inode disagree");
@@ -276,12 +332,12 @@ static void check_orphan(struct checker *c, struct slice key, struct slice value
 {
     u64 id, next = 0;
     struct extent e;
-    if (orphan_look(c->s, key, value) != STATUS_SUCCESS)
+    if (met(c, orphan_look(c->s, key, value)) != STATUS_SUCCESS)
         report_record(c, key.len == 9 + 8 ? get_be64(key.p + 9) : 0,
                       "what was deleted cannot be taken apart, and its space stays in use");
     if (orphan_is_mapped(c->s, key, value, &id))
         return;
-    while (extent_find_part(c->s, id, next, 0, &e) == STATUS_SUCCESS) {
+    while (met(c, extent_find_part(c->s, id, next, 0, &e)) == STATUS_SUCCESS) {
         c->owned_extents++;
         next = MAX(e.first + e.clusters, next + 1);
     }
@@ -292,16 +348,13 @@ static void check_xattr(struct checker *c, u64 id, struct slice key)
 {
     struct str name;
     u32 piece, length;
-    struct inode inode;
     if (!xattr_parse(key, &name, &piece)) {
         report_record(c, id, "an extended attribute has no proper name");
         return;
     }
     if (is_orphan(c, id))
         return;
-    if (inode_get(c->s, id, &inode) == STATUS_FILE_INVALID)
-        report_record(c, id, "an extended attribute belongs to no file");
-    nt_status status = xattr_get(c->s, id, name, c->value, piece == 0 ? XATTR_VALUE_MAX : 0, &length);
+    nt_status status = met(c, xattr_get(c->s, id, name, c->value, piece == 0 ? XATTR_VALUE_MAX : 0, &length));
     if (status != STATUS_SUCCESS)
         report_record(c, id, "an extended attribute of this file cannot be read");
     else if (piece >= xattr_pieces(length))
@@ -318,7 +371,7 @@ static bool has_link(struct checker *c, u64 id, u64 dir, struct slice folded)
     key_begin(&key, id, KIND_LINK);
     key_add_u64(&key, dir);
     key_add(&key, folded.p, folded.len);
-    return tree_find(c->s, &key, TREE_EQUAL, &record) == STATUS_SUCCESS;
+    return met(c, tree_find(c->s, &key, TREE_EQUAL, &record)) == STATUS_SUCCESS;
 }
 
 static void check_dirent(struct checker *c, u64 dir, struct slice key, struct slice value)
@@ -330,7 +383,7 @@ static void check_dirent(struct checker *c, u64 dir, struct slice key, struct sl
         return;
     }
     u64 id = from_le64(raw->object);
-    if (inode_get(c->s, id, &inode) != STATUS_SUCCESS)
+    if (met(c, inode_get(c->s, id, &inode)) != STATUS_SUCCESS)
         report_record(c, dir, "a directory entry names a file that does not exist");
     else if (!!(inode.attributes & FILE_ATTRIBUTE_DIRECTORY) != raw->directory)
         report_record(c, id, "a directory entry and its inode disagree about being a directory");
@@ -340,6 +393,22 @@ static void check_dirent(struct checker *c, u64 dir, struct slice key, struct sl
         report_record(c, id, "a directory entry says that its file has no reparse data, but it has");
 }
 
+// Records of a file need its inode, but for those that are still to be taken apart. They stand together, so
+// the last answers are remembered. What its names lead to is told with the directory entries.
+static void check_owner(struct checker *c, u64 id, u8 kind)
+{
+    struct inode inode;
+    bool owned = kind == KIND_STREAM || kind == KIND_REPARSE || kind == KIND_XATTR || kind == KIND_DIRENT;
+    if (!owned || id == c->named || id == c->unnamed)
+        return;
+    bool none = met(c, inode_get(c->s, id, &inode)) == STATUS_FILE_INVALID && !is_orphan(c, id);
+    *(none ? &c->unnamed : &c->named) = id;
+    if (none)
+        report_record(c, id,
+                      kind == KIND_XATTR ? "an extended attribute belongs to no file"
+                                         : "a record belongs to no file");
+}
+
 static void check_record(struct checker *c, struct slice key, struct slice value)
 {
     if (key.len < 9) {
@@ -347,6 +416,7 @@ static void check_record(struct checker *c, struct slice key, struct slice value
         return;
     }
     u64 object = get_be64(key.p);
+    check_owner(c, object, key.p[8]);
     switch (key.p[8]) {
     case KIND_INODE:
         check_inode(c, object, value);
@@ -392,10 +462,19 @@ static void count_record(struct checker *c, struct slice key, struct slice value
     }
 }
 
+// Copies that one misfortune may take together: no damage, but worth to be told.
+static bool is_close(const struct store *s, const struct ptr *ptr)
+{
+    u64 low = MIN(ptr->addr[0], ptr->addr[1]), high = MAX(ptr->addr[0], ptr->addr[1]);
+    return s->copies == 2 && high - low < space_apart(s) * s->unit;
+}
+
 static void walk_tree(struct checker *c, const struct ptr *ptr, u32 level)
 {
     struct store *s = c->s;
     struct page *page;
+    if (c->stopped != STATUS_SUCCESS)
+        return;
     // Pages that name a page more than once would have us visit it without end.
     if (c->visits++ > s->units * s->unit / PAGE_SIZE) {
         if (c->visits == s->units * s->unit / PAGE_SIZE + 2)
@@ -404,9 +483,11 @@ static void walk_tree(struct checker *c, const struct ptr *ptr, u32 level)
     }
     for (int copy = 0; copy < s->copies; copy++)
         use(c, ptr->addr[copy] / s->unit, PAGE_SIZE / s->unit);
-    if (c->first_pass)
+    if (c->first_pass) {
         check_copies(c, ptr, PAGE_TREE, level);
-    if (page_get(s, ptr, PAGE_TREE, level, &page) != STATUS_SUCCESS)
+        c->totals->close += is_close(s, ptr);
+    }
+    if (met(c, page_get(s, ptr, PAGE_TREE, level, &page)) != STATUS_SUCCESS)
         return;
     for (u32 i = 0; i < node_count(page->data); i++) {
         if (level > 0) {
@@ -463,14 +544,14 @@ static void compare_region(struct checker *c, u64 region, u64 *bits)
     u64 run_start = 0, run_count = 0;
     int verdict = UNIT_FINE;
     u32 count = 1;
-    if (space_bitmap(s, region, bits) != STATUS_SUCCESS)
+    if (met(c, space_bitmap(s, region, bits)) != STATUS_SUCCESS)
         return; // its page was reported
     for (u64 u = fixed; u <= end; u++) {
         int now = UNIT_FINE;
         bool own = mirror && u >= mirror && u < mirror + fixed;
         if (u < end && !own) {
             if (uses[u] > 0 && run_count == 0)
-                if (refs_count(s, base + u, end - u, &count, &run_count) != STATUS_SUCCESS)
+                if (met(c, refs_count(s, base + u, end - u, &count, &run_count)) != STATUS_SUCCESS)
                     run_count = end - u;
             now = judge(uses[u], bits[u / 64] >> (u % 64) & 1, count);
         }
@@ -495,19 +576,23 @@ nt_status store_check(struct store *s, const struct check_options *options, stru
     SCOPE_FREE u8 *scratch = malloc(PAGE_SIZE);
     SCOPE_FREE u8 *value = malloc(XATTR_VALUE_MAX);
     SCOPE_FREE u64 *bits = malloc(SPACE_LEAF_UNITS / 8);
-    if (!uses || !scratch || !value || !bits)
+    SCOPE_FREE struct claim *claims = malloc(CLAIMS * sizeof *claims);
+    if (!uses || !scratch || !value || !bits || !claims)
         return STATUS_NO_MEMORY;
+    c.claims = claims;
     c.uses = uses;
     c.scratch = scratch;
     c.value = value;
     check_supers(&c);
     check_space_page(&c, s->space.level, 0, &s->space.root);
-    for (u64 region = 0; region < s->space.regions; region = c.end_region) {
+    for (u64 region = 0; region < s->space.regions && c.stopped == STATUS_SUCCESS; region = c.end_region) {
         c.first_region = region;
         c.end_region = MIN(region + window, s->space.regions);
         memset(uses, 0, window * SPACE_LEAF_UNITS * sizeof *uses);
         c.visits = 0;
         walk_tree(&c, &s->tree.root, s->tree.level);
+        if (c.first_pass)
+            check_claims(&c);
         use(&c, s->log.unit, log_units(s));
         for (u64 r = region; r < c.end_region; r++)
             compare_region(&c, r, bits);
@@ -515,5 +600,6 @@ nt_status store_check(struct store *s, const struct check_options *options, stru
             report_record(&c, 0, "extents that belong to no stream");
         c.first_pass = false;
     }
+    TRY(c.stopped);
     return totals->findings > 0 ? STATUS_DISK_CORRUPT_ERROR : STATUS_SUCCESS;
 }

@@ -365,6 +365,7 @@ struct check_finding {
 };
 struct check_totals {
     u64 pages, objects, files, directories, streams, extents, data_bytes, findings;
+    u64 close; // pages whose copies lie closer together than on a volume with room; no finding
 };
 struct check_options {
     bool data;                                                           // read and verify all file data too
@@ -374,7 +375,8 @@ struct check_options {
     void (*page)(void *context, u64 address, u32 kind, u32 level, u32 copy);
     void *context;
 };
-// SUCCESS: clean. DISK_CORRUPT_ERROR: findings were reported. No other use of the store at the same time.
+// SUCCESS: clean. DISK_CORRUPT_ERROR: findings were reported. Anything else (the medium changed, no memory):
+// the check did not come to its end. No other use of the store at the same time.
 nt_status store_check(struct store *s, const struct check_options *options, struct check_totals *totals);
 
 // What a scrub has done, over all its parts when it was interrupted.

@@ -102,7 +102,8 @@ static void totals_out(const struct check_totals *from, struct hf_check_totals *
                                    .streams = from->streams,
                                    .extents = from->extents,
                                    .data_bytes = from->data_bytes,
-                                   .findings = from->findings};
+                                   .findings = from->findings,
+                                   .close = from->close};
 }
 
 static struct hf_finding finding_out(const struct check_finding *f)

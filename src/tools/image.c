@@ -164,7 +164,7 @@ static void check_totals_print(const struct hf_check_totals *t, struct json_obje
         {"pages", t->pages},           {"objects", t->objects},
         {"files", t->files},           {"directories", t->directories},
         {"streams", t->streams},       {"extents", t->extents},
-        {"data_bytes", t->data_bytes},
+        {"data_bytes", t->data_bytes}, {"close_copies", t->close},
     };
     if (object) {
         for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++)
@@ -178,6 +178,11 @@ static void check_totals_print(const struct hf_check_totals *t, struct json_obje
         printf("%llu finding%s\n", (unsigned long long)t->findings, t->findings > 1 ? "s" : "");
     else
         puts("all good");
+    if (t->close)
+        printf(
+            "note: the copies of %llu metadata page%s lie closer together than they could on a volume with "
+            "more room\n",
+            (unsigned long long)t->close, t->close > 1 ? "s" : "");
 }
 
 void command_check(const struct args *args)

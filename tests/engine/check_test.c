@@ -754,6 +754,118 @@ static void a_wrong_count_in_the_space_map(void **state)
     done(&s);
 }
 
+// A file that nobody can name, and records of files that are not there.
+static void what_nobody_can_name(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct txn *t;
+    struct key key;
+    static const u8 kinds[] = {KIND_STREAM, KIND_REPARSE, KIND_DIRENT};
+    make(&s);
+    struct inode inode = {.attributes = FILE_ATTRIBUTE_ARCHIVE};
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, inode_create(t, &inode)));
+    check_one(&s, CHECK_RECORD, inode.id, "has no name");
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, object_orphan(t, inode.id)));
+    check(&s, STATUS_SUCCESS);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        for (int n = 0; n < 2; n++) { // told once
+            key_begin(&key, 77777, kinds[i]);
+            key_add_u64(&key, (u64)n);
+            put_record(&s, &key, "12345678901234567890123456789012345", 35);
+        }
+        check(&s, STATUS_DISK_CORRUPT_ERROR);
+        u32 told = 0;
+        for (u32 f = 0; f < s.found.count; f++)
+            told += s.found.list[f].f.object == 77777 && strstr(s.found.list[f].f.text, "belongs to no file");
+        assert_int_equal(told, 1);
+        for (int n = 0; n < 2; n++) {
+            key_begin(&key, 77777, kinds[i]);
+            key_add_u64(&key, (u64)n);
+            delete_record(&s, &key);
+        }
+    }
+    check(&s, STATUS_SUCCESS);
+    done(&s);
+}
+
+// Data that many streams name is gone through once, and each of the others is told.
+static void many_streams_of_one_data_object(void **state)
+{
+    (void)state;
+    enum { STREAMS = 50 };
+    struct sample s;
+    make(&s);
+    check(&s, STATUS_SUCCESS);
+    u64 bytes = s.totals.data_bytes;
+    struct record named = get_record(&s, s.file, KIND_STREAM);
+    struct record other = named;
+    for (u8 i = 0; i < STREAMS; i++) {
+        other.key.b[9] = i + 1;
+        put_record(&s, &other.key, other.value, other.len);
+    }
+    check(&s, STATUS_DISK_CORRUPT_ERROR);
+    assert_int_equal(s.totals.data_bytes, bytes);
+    assert_int_equal(s.found.count, STREAMS);
+    for (u32 i = 0; i < STREAMS; i++)
+        assert_non_null(strstr(s.found.list[i].f.text, "another one's too"));
+    // Of a file that is being taken apart too.
+    struct txn *t;
+    assert_ok(txn_begin(s.v.store, TXN_NORMAL, &t));
+    assert_ok(txn_end(t, object_orphan(t, s.file)));
+    check(&s, STATUS_DISK_CORRUPT_ERROR);
+    assert_int_equal(s.totals.data_bytes, bytes);
+    done(&s);
+}
+
+// A medium that changes is no damage: the check ends, and finds nothing.
+static void a_medium_that_changes_ends_the_check(void **state)
+{
+    (void)state;
+    struct sample s;
+    make(&s);
+    struct check_options options = {.data = true, .finding = collect, .context = &s.found};
+    nt_status status = STATUS_VERIFY_REQUIRED;
+    for (u64 n = 1; status != STATUS_SUCCESS; n += 3) {
+        memset(&s.found, 0, sizeof s.found);
+        store_purge(s.v.store);
+        blk_sim_fail(s.v.blk, SIM_READ, n, (struct sense){SENSE_ATTENTION, 0x28, 0, 0});
+        status = store_check(s.v.store, &options, &s.totals);
+        if (status != STATUS_SUCCESS)
+            assert_status(status, STATUS_VERIFY_REQUIRED);
+        assert_int_equal(s.found.count, 0);
+        assert_true(n < 1000);
+    }
+    done(&s);
+}
+
+// Copies that lie close together are counted, and no damage.
+static void copies_that_lie_close_are_counted(void **state)
+{
+    (void)state;
+    struct sample s;
+    make(&s);
+    check(&s, STATUS_SUCCESS);
+    assert_int_equal(s.totals.close, 0);
+    struct space *sp = &s.v.store->space;
+    u64 apart = sp->apart;
+    sp->apart = 0;
+    sp->meta_cursor = sp->mirror_cursor = sp->inner_low + 2000;
+    volume_create(&s.v, OBJECT_ROOT, "close", false);
+    assert_ok(store_commit(s.v.store));
+    check(&s, STATUS_SUCCESS);
+    assert_true(s.totals.close > 0);
+    sp->apart = apart;
+    volume_create(&s.v, OBJECT_ROOT, "far", false); // what is written again lies apart
+    assert_ok(store_commit(s.v.store));
+    u64 close = s.totals.close;
+    check(&s, STATUS_SUCCESS);
+    assert_true(s.totals.close < close);
+    done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -779,6 +891,10 @@ int main(void)
         cmocka_unit_test(space_in_use_that_is_marked_free),
         cmocka_unit_test(space_that_is_used_twice),
         cmocka_unit_test(a_wrong_count_in_the_space_map),
+        cmocka_unit_test(what_nobody_can_name),
+        cmocka_unit_test(many_streams_of_one_data_object),
+        cmocka_unit_test(a_medium_that_changes_ends_the_check),
+        cmocka_unit_test(copies_that_lie_close_are_counted),
     };
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
 }
