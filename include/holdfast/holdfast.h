@@ -18,6 +18,7 @@
 #ifndef HOLDFAST_HOLDFAST_H
 #define HOLDFAST_HOLDFAST_H
 
+#include <holdfast/dump.h>
 #include <holdfast/ntfile.h>
 #include <holdfast/ntstatus.h>
 #include <holdfast/winioctl.h>
@@ -250,6 +251,13 @@ struct hf_identity {
 // that is in use. UNRECOGNIZED_VOLUME: not ours. DISK_CORRUPT_ERROR: ours, but no superblock is whole.
 // VOLUME_NOT_UPGRADED: of a later version.
 HF_API nt_status hf_identify(const char *spec, struct hf_identity *out);
+
+// Tell the bytes of the volume in a back end by name, one thing after the other; address: of HF_DUMP_PAGE.
+// Only reads, takes no lock and believes nothing, so it works on a damaged volume, and on one that is in use,
+// where what changes meanwhile looks like damage. DISK_CORRUPT_ERROR: something is damaged. CANCELLED: fn had
+// seen enough.
+HF_API nt_status hf_dump(const char *spec, enum hf_dump_what what, uint64_t address, hf_dump_fn *fn,
+                         void *context);
 
 // Of all parts of a scrub that was interrupted. bytes grows to total_bytes, which is an estimate before the
 // end.

@@ -25,6 +25,8 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include <holdfast/dump.h>
+
 #include "base/text.h"
 #include "block/blk.h"
 
@@ -378,6 +380,11 @@ struct check_options {
 // SUCCESS: clean. DISK_CORRUPT_ERROR: findings were reported. Anything else (the medium changed, no memory):
 // the check did not come to its end. No other use of the store at the same time.
 nt_status store_check(struct store *s, const struct check_options *options, struct check_totals *totals);
+
+// Tell the bytes of a volume by name (include/holdfast/dump.h); address is of a page. Writes nothing and
+// opens no store, so it works on damage and on a volume that is in use. CANCELLED: fn said so.
+// DISK_CORRUPT_ERROR: something that was told of is damaged, or no superblock is whole.
+nt_status store_dump(struct blk *b, enum hf_dump_what what, u64 address, hf_dump_fn *fn, void *context);
 
 // What a scrub has done, over all its parts when it was interrupted.
 struct scrub_totals {

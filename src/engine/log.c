@@ -315,11 +315,6 @@ struct replay {
     nt_status status[LOG_BLOCKS_MAX]; // of reading each block
 };
 
-struct item {
-    enum log_item kind;
-    struct slice key, value;
-};
-
 static const struct raw_log *head_at(const struct replay *r, u32 block)
 {
     return (const struct raw_log *)(r->area + (u64)block * BLOCK);
@@ -331,6 +326,16 @@ static bool is_of(const struct raw_log *head, const struct raw_super *super)
            memcmp(head->volume, super->uuid, sizeof head->volume) == 0 &&
            from_le64(head->generation) == from_le64(super->generation) &&
            from_le64(head->super_sum) == from_le64(super->sum);
+}
+
+bool log_entry_whole(u8 *entry)
+{
+    struct raw_log head;
+    memcpy(&head, entry, HEAD);
+    put_le64(entry + offsetof(struct raw_log, sum), 0);
+    bool whole = sum_crc64(entry, from_le32(head.length)) == from_le64(head.sum);
+    memcpy(entry, &head, HEAD);
+    return whole;
 }
 
 // Is there an entry of this commit here, whole? NO_SUCH_FILE: certainly not; any other status: it cannot be
@@ -345,17 +350,11 @@ static nt_status entry_look(const struct replay *r, u32 block, u32 *blocks)
         return STATUS_NO_SUCH_FILE;
     for (u32 i = 1; i < *blocks; i++)
         TRY(r->status[block + i]);
-    u8 *entry = r->area + (u64)block * BLOCK;
-    put_le64(entry + offsetof(struct raw_log, sum), 0);
-    bool whole = sum_crc64(entry, length) == from_le64(head.sum);
-    memcpy(entry, &head, HEAD);
-    return whole ? STATUS_SUCCESS : STATUS_NO_SUCH_FILE;
+    return log_entry_whole(r->area + (u64)block * BLOCK) ? STATUS_SUCCESS : STATUS_NO_SUCH_FILE;
 }
 
-// The item at *at of an entry, and *at moved behind it. False: there is none, or it makes no sense.
-static bool item_next(const struct replay *r, u32 block, u32 *at, struct item *item)
+bool log_item_next(const struct raw_log *head, u32 *at, struct entry_item *item)
 {
-    const struct raw_log *head = head_at(r, block);
     const u8 *p = (const u8 *)head + *at;
     u32 left = from_le32(head->length) - *at;
     if (left < ITEM)
@@ -373,13 +372,20 @@ static bool item_next(const struct replay *r, u32 block, u32 *at, struct item *i
         return false;
     if (item->kind == LOG_PATCH)
         return item->value.len > PATCH_HEAD && item->key.p[8] != KIND_EXTENT;
-    return (item->kind == LOG_PUT || (item->kind == LOG_DELETE && item->value.len == 0)) &&
-           extent_is_old(item->key, item->value, r->store->generation);
+    return item->kind == LOG_PUT || (item->kind == LOG_DELETE && item->value.len == 0);
+}
+
+static bool item_next(const struct replay *r, u32 block, u32 *at, struct entry_item *item)
+{
+    if (!log_item_next(head_at(r, block), at, item))
+        return false;
+    bool whole = item->kind == LOG_PUT || item->kind == LOG_DELETE;
+    return !whole || extent_is_old(item->key, item->value, r->store->generation);
 }
 
 static bool items_are_sound(const struct replay *r, u32 block)
 {
-    struct item item;
+    struct entry_item item;
     u32 at = HEAD;
     while (item_next(r, block, &at, &item))
         continue;
@@ -425,7 +431,7 @@ static nt_status entries_find(struct replay *r)
 // Does a later item of the entry say something else of this record?
 static bool is_overtaken(const struct replay *r, u32 at, struct slice key)
 {
-    struct item item;
+    struct entry_item item;
     while (item_next(r, r->last, &at, &item))
         if (item.kind <= LOG_DELETE && key_compare(item.key, key) == 0)
             return true;
@@ -435,7 +441,7 @@ static bool is_overtaken(const struct replay *r, u32 at, struct slice key)
 // Did the last entry take this unit?
 static bool is_taken(const struct replay *r, u64 unit)
 {
-    struct item item;
+    struct entry_item item;
     for (u32 at = HEAD; item_next(r, r->last, &at, &item);) {
         u64 first = item.kind == LOG_TAKE ? get_le64(item.key.p) : 0;
         if (item.kind == LOG_TAKE && unit >= first && unit - first < get_le64(item.value.p))
@@ -463,7 +469,7 @@ static nt_status extent_verify(const struct replay *r, const struct extent *e)
 // Only the last entry can be there without its data: the flush of each other one had returned.
 static nt_status last_verify(const struct replay *r)
 {
-    struct item item;
+    struct entry_item item;
     for (u32 at = HEAD; item_next(r, r->last, &at, &item);) {
         struct extent e;
         bool mapped = item.kind == LOG_PUT && item.key.p[8] == KIND_EXTENT &&
@@ -502,7 +508,7 @@ static nt_status region_play(const struct replay *r, enum log_item kind, u64 uni
     return STATUS_SUCCESS;
 }
 
-static nt_status unit_play(const struct replay *r, const struct item *item)
+static nt_status unit_play(const struct replay *r, const struct entry_item *item)
 {
     u64 unit = get_le64(item->key.p), units = get_le64(item->value.p), n;
     if (units == 0 || unit >= r->store->units || units > r->store->units - unit)
@@ -514,7 +520,7 @@ static nt_status unit_play(const struct replay *r, const struct item *item)
     return STATUS_SUCCESS;
 }
 
-static nt_status record_change(struct txn *t, const struct item *item)
+static nt_status record_change(struct txn *t, const struct entry_item *item)
 {
     struct key key = {.len = (u16)item->key.len};
     memcpy(key.b, item->key.p, item->key.len);
@@ -535,7 +541,7 @@ static nt_status place_look(struct store *s, struct slice at)
 }
 
 // A record that is not there cannot be deleted or patched: only hostile entries ask for it.
-static nt_status record_play(const struct replay *r, const struct item *item)
+static nt_status record_play(const struct replay *r, const struct entry_item *item)
 {
     struct txn *t;
     nt_status status = txn_begin(r->store, TXN_FREEING, &t);
@@ -560,7 +566,7 @@ static nt_status items_play(const struct replay *r, bool units)
     u32 blocks;
     for (u32 block = 0; block < r->end; block += blocks) {
         const struct raw_log *head = head_at(r, block);
-        struct item item;
+        struct entry_item item;
         blocks = blocks_of(from_le32(head->length));
         for (u32 at = HEAD; item_next(r, block, &at, &item);)
             if ((item.kind >= LOG_TAKE) == units)

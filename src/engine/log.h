@@ -57,4 +57,13 @@ void log_destroy(struct store *s);
 // Does the log behind this superblock end so? WRONG_VOLUME: it does not.
 nt_status log_find_tail(struct io *io, const struct raw_super *super, const struct log_tail *tail);
 
+// What an entry says of a record or of units.
+struct entry_item {
+    enum log_item kind;
+    struct slice key, value;
+};
+bool log_entry_whole(u8 *entry); // its sum; all of its length is there, and as before afterwards
+// The item at *at of an entry, and *at moved behind it. False: there is none, or it makes no sense.
+bool log_item_next(const struct raw_log *head, u32 *at, struct entry_item *item);
+
 #endif

@@ -116,9 +116,7 @@ static void store_free(struct store *s)
     free(s);
 }
 
-// A store in memory with the state that a superblock describes.
-static nt_status store_new(struct blk *b, const struct raw_super *super, size_t cache_bytes,
-                           struct store **out)
+nt_status store_new(struct blk *b, const struct raw_super *super, size_t cache_bytes, struct store **out)
 {
     struct store *s = calloc(1, sizeof *s);
     *out = NULL;

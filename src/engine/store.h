@@ -12,6 +12,7 @@
 //   stream.c, extent.c, share.c  file data   check.c  whole-volume walk
 //   scrub.c   the same in use, with repair
 //   medium.c  is it the same medium?         loss.c   what a device may have lost
+//   dump.c    the bytes by name
 #ifndef ENGINE_STORE_H
 #define ENGINE_STORE_H
 
@@ -83,6 +84,8 @@ struct store {
     _Atomic u64 pages_read, pages_written, commits, repairs, checksum_errors;
 };
 
+// A store in memory with the state that a superblock describes; nothing else was read yet.
+nt_status store_new(struct blk *b, const struct raw_super *super, size_t cache_bytes, struct store **out);
 void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length);
 // Metadata can no longer be written: read-only from now on.
 void store_fail(struct store *s, nt_status status);

@@ -4,8 +4,10 @@
 // tree.mutex, make the path they touch writable from the root down (a page of an earlier generation is copied
 // to a new place) and latch a page exclusively only while its bytes change, parents before children.
 #include "engine/tree.h"
+#include "engine/reparse.h"
 #include "engine/store.h"
 #include "engine/txn.h"
+#include "engine/xattr.h"
 
 void key_begin(struct key *k, u64 object, enum record_kind kind)
 {
@@ -31,6 +33,49 @@ void key_add(struct key *k, const void *bytes, u32 len)
 bool key_is_of(struct slice key, u64 object, enum record_kind kind)
 {
     return key.len >= 9 && get_be64(key.p) == object && key.p[8] == kind;
+}
+
+bool key_parse(struct slice key, struct key_parts *parts)
+{
+    *parts = (struct key_parts){0};
+    if (key.len < 9)
+        return false;
+    struct slice rest = {key.p + 9, key.len - 9};
+    struct str name;
+    u32 piece;
+    parts->object = get_be64(key.p);
+    parts->kind = (enum record_kind)key.p[8];
+    switch (parts->kind) {
+    case KIND_INODE:
+        return rest.len == 0;
+    case KIND_LINK:
+        if (rest.len <= 8)
+            return false;
+        parts->number = get_be64(rest.p);
+        parts->name = (struct slice){rest.p + 8, rest.len - 8};
+        return true;
+    case KIND_STREAM:
+    case KIND_DIRENT:
+        parts->name = rest;
+        return rest.len > 0;
+    case KIND_REPARSE:
+    case KIND_EXTENT:
+    case KIND_UPCASE:
+    case KIND_REFS:
+    case KIND_ORPHAN:
+        parts->number = rest.len == 8 ? get_be64(rest.p) : 0;
+        return rest.len == 8;
+    case KIND_XATTR:
+        if (!xattr_parse(key, &name, &piece))
+            return false;
+        parts->number = piece;
+        parts->name = (struct slice){(const u8 *)name.p, (u32)name.len};
+        return true;
+    case KIND_TAG:
+        return tag_parse(key, &parts->tag, &parts->number);
+    default:
+        return false;
+    }
 }
 
 static void key_set(struct key *k, struct slice from)

@@ -23,6 +23,15 @@ static inline bool key_belongs(const struct key *k, u64 object, enum record_kind
 {
     return key_is_of(key_slice(k), object, kind);
 }
+// The parts of a key, as enum record_kind lists them. What a kind does not have is zero.
+struct key_parts {
+    u64 object;
+    enum record_kind kind;
+    u64 number; // the one behind the kind
+    u32 tag;
+    struct slice name;
+};
+bool key_parse(struct slice key, struct key_parts *parts); // false: not as its kind says
 
 enum tree_match { TREE_EQUAL, TREE_AT_MOST, TREE_BELOW, TREE_AT_LEAST, TREE_ABOVE };
 // Called with a record in its page: what it returns is what the look-up returns. It must not wait for

@@ -226,6 +226,20 @@ nt_status hf_identify(const char *text, struct hf_identity *out)
     return STATUS_SUCCESS;
 }
 
+nt_status hf_dump(const char *text, enum hf_dump_what what, uint64_t address, hf_dump_fn *fn, void *context)
+{
+    struct spec spec;
+    struct blk *blk;
+    status_clear_text();
+    if ((unsigned)what > HF_DUMP_PAGE || !fn)
+        return STATUS_INVALID_PARAMETER;
+    TRY(spec_parse(text, &spec));
+    TRY(blk_open(spec.backend, BLK_READONLY | BLK_UNLOCKED, &blk));
+    nt_status status = store_dump(blk, what, address, fn, context);
+    blk_close(blk);
+    return status;
+}
+
 // --- scrub ---------------------------------------------------------------------------------------
 
 _Static_assert(sizeof(struct scrub_position) <= sizeof(struct hf_scrub_position), "room for a position");

@@ -121,6 +121,8 @@ static const struct command commands[] = {
      1, -1, false},
     {"probe", "FILE|DEVICE...", "say what volume it is and where it is mounted", json_options, command_probe,
      1, -1, false},
+    {"dump", "VOL [superblock|tree|space|log|ADDRESS]", "tell a volume's bytes by name", json_options,
+     command_dump, 1, 2, false},
     {"corrupt", "VOL:/FILE", "flip a byte of the image under a file or page, for tests", corrupt_options,
      command_corrupt, 1, 1, false},
     {"run", "PROGRAM [ARG]...", "run a program that finds these devices", run_options, command_run, 1, -1,

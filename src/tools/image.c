@@ -10,13 +10,15 @@
 
 #include "tools/tool.h"
 
-char *file_spec(const char *image)
+char *image_spec(const char *image)
 {
     if (strchr(image, ','))
         usage_error("'%s': the name of an image cannot hold ','", image);
-    char *spec = memory(strlen(image) + 6);
-    memcpy(spec, "file:", 5);
-    memcpy(spec + 5, image, strlen(image));
+    struct stat st;
+    bool device = stat(image, &st) == 0 && S_ISBLK(st.st_mode);
+    size_t size = strlen(image) + sizeof "file:";
+    char *spec = memory(size);
+    snprintf(spec, size, "%s:%s", device ? "dev" : "file", image);
     return spec;
 }
 
@@ -95,7 +97,7 @@ void command_format(const struct args *args)
         usage_error("format: --cluster is 4K or 64K");
     if (copies != 1 && copies != 2)
         usage_error("format: --copies is 1 or 2");
-    char *spec = file_spec(image), *list = format_option_list(args);
+    char *spec = image_spec(image), *list = format_option_list(args);
     struct hf_format_options options = {
         .cluster = (uint32_t)cluster,
         .copies = (uint32_t)copies,
@@ -187,7 +189,7 @@ static void check_totals_print(const struct hf_check_totals *t, struct json_obje
 
 void command_check(const struct args *args)
 {
-    char *image = image_of(args->words[0]), *spec = file_spec(image);
+    char *image = image_of(args->words[0]), *spec = image_spec(image);
     bool json = option_given(args, "json");
     struct check check = {image, json ? json_object_new_array() : NULL};
     struct hf_check_options options = {
@@ -303,7 +305,7 @@ static void corrupt_page(const char *image, uint64_t number, uint64_t offset)
     if (offset >= PAGE)
         usage_error("corrupt: a page has %d bytes", PAGE);
     struct page_search search = {.left = number};
-    char *spec = file_spec(image), what[96];
+    char *spec = image_spec(image), what[96];
     struct hf_check_totals totals;
     nt_status status =
         hf_check(spec, &(struct hf_check_options){.page = page_seen, .context = &search}, &totals);

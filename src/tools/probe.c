@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tools/tool.h"
 
@@ -115,11 +114,7 @@ static struct json_object *probe_json(const struct fact *facts, int count)
 
 static nt_status identify(const char *path, struct hf_identity *out)
 {
-    struct stat st;
-    bool device = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
-    size_t size = strlen(path) + sizeof "file:";
-    char *spec = memory(size);
-    snprintf(spec, size, "%s:%s", device ? "dev" : "file", path);
+    char *spec = image_spec(path);
     nt_status status = hf_identify(spec, out);
     free(spec);
     return status;

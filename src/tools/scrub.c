@@ -110,7 +110,7 @@ static void scrub_end(const char *image, nt_status status, bool begun, const cha
 
 void command_scrub(const struct args *args)
 {
-    char *image = image_of(args->words[0]), *spec = file_spec(image);
+    char *image = image_of(args->words[0]), *spec = image_spec(image);
     const char *resume = option_value(args, "resume");
     struct scrub scrub = {image, option_given(args, "json") ? json_object_new_array() : NULL};
     struct hf_scrub_options options = {

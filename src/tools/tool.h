@@ -168,7 +168,7 @@ void target_walk(struct target *t, uint32_t access, bool recursive, visit_fn *vi
 
 // --- image.c -------------------------------------------------------------------------------------
 
-char *file_spec(const char *image); // "file:IMAGE", to be freed
+char *image_spec(const char *image); // "file:IMAGE" or, of a block device, "dev:IMAGE"; to be freed
 // One thing that is wrong with a volume, as a line, or added to the array.
 void finding_out(const char *image, const struct hf_finding *f, struct json_object *array);
 
@@ -204,6 +204,7 @@ int mount_helper_words(bool ends, int count, char **words, char **out);
 command_fn command_format, command_check, command_corrupt, command_run; // image.c
 command_fn command_scrub;                                               // scrub.c
 command_fn command_probe;                                               // probe.c
+command_fn command_dump;                                                // dump.c
 command_fn command_events;                                              // events.c
 command_fn command_ls, command_tree, command_cat, command_rm, command_mv, command_mkdir, command_stat,
     command_df;

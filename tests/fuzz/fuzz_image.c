@@ -197,11 +197,29 @@ static void file_system(struct image *m, bool write)
     FUZZ_ASSERT(hf_detach("X:") != STATUS_FILES_OPEN);
 }
 
+static bool touch(void *context, const struct hf_dump_item *item)
+{
+    for (u32 i = 0; i < item->count; i++)
+        for (u32 b = 0; item->fields[i].type >= HF_DUMP_TEXT && b < item->fields[i].length; b++)
+            *(u32 *)context += ((const u8 *)item->fields[i].bytes)[b];
+    return true;
+}
+
+static void dump(struct image *m)
+{
+    u32 sum = 0;
+    for (u32 what = HF_DUMP_SUPERBLOCK; what <= HF_DUMP_LOG; what++)
+        any(hf_dump(m->spec, what, 0, touch, &sum));
+    for (u64 at = 0; at < 32 * 16384; at += 16384)
+        any(hf_dump(m->spec, HF_DUMP_PAGE, at, touch, &sum));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
     u8 mode;
     struct image *m = image_read(&in, &mode);
+    dump(m);
     engine_check(m, STORE_READONLY);
     file_system(m, false);
     if (!(mode & MODE_READONLY)) {
