@@ -25,6 +25,7 @@ mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Ori
 debootstrap --variant=minbase bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >"$root/debootstrap.log" 2>&1 ||
     cannot "debootstrap: $(tail -n 1 "$root/debootstrap.log")"
 
+ln -s ../proc/self/mounts "$root/etc/mtab" # as the first start of a machine leaves it
 mkdir "$root/holdfast"
 git ls-files -z | tar --null --files-from - --create | tar --extract --directory "$root/holdfast"
 
