@@ -6,6 +6,7 @@
 // that many streams name is gone through once for so many. Damage is a finding; what the medium says when it
 // changed or went ends the check.
 #include "engine/extent.h"
+#include "engine/fresh.h"
 #include "engine/orphan.h"
 #include "engine/reparse.h"
 #include "engine/store.h"
@@ -32,7 +33,7 @@ struct checker {
     bool first_pass;
     u64 visits;        // of tree pages in this window
     u64 owned_extents; // counted from the streams' side
-    u8 *scratch;       // one page
+    u8 *scratch;       // FRESH_STEP
     u8 *value;         // of an extended attribute
     struct claim *claims;
     u32 claim_count;
@@ -82,20 +83,20 @@ static void use(struct checker *c, u64 unit, u64 units)
 static void check_copies(struct checker *c, const struct ptr *ptr, enum page_kind kind, u32 level)
 {
     struct store *s = c->s;
-    bool good[2] = {false, false};
+    u32 bad;
     if (ptr->birth > s->durable)
         return; // of a replay on a volume that may not be written
     c->totals->pages++;
-    for (int copy = 0; copy < s->copies; copy++) {
-        good[copy] = met(c, page_read_copy(s, ptr, copy, kind, level, c->scratch)) == STATUS_SUCCESS;
+    if (met(c, fresh_page(s, ptr, kind, level, c->scratch, &bad)) != STATUS_SUCCESS)
+        bad = (1u << s->copies) - 1;
+    for (u32 copy = 0; copy < s->copies; copy++)
         if (c->options->page)
-            c->options->page(c->options->context, ptr->addr[copy], kind, level, (u32)copy);
-    }
-    for (int copy = 0; copy < s->copies; copy++)
-        if (!good[copy])
+            c->options->page(c->options->context, ptr->addr[copy], kind, level, copy);
+    for (u32 copy = 0; copy < s->copies; copy++)
+        if (bad & (1u << copy))
             report(c,
                    (struct check_finding){.kind = CHECK_PAGE,
-                                          .repairable = good[!copy],
+                                          .repairable = bad != (1u << s->copies) - 1,
                                           .offset = ptr->addr[copy],
                                           .length = PAGE_SIZE,
                                           .text = kind == PAGE_TREE ? "a page of the tree is damaged"
@@ -141,11 +142,12 @@ static void check_supers(struct checker *c)
     struct raw_super super;
     bool unsettled = atomic_load(&s->readonly);
     for (u32 copy = 0; copy < s->copies; copy++) {
-        u64 at = (s->durable % 2) * SUPER_SPACING + copy * s->mirror_gap;
-        bool good = met(c, io_read(&s->io, &super, sizeof super, at)) == STATUS_SUCCESS &&
-                    ((super_check(&super) && from_le64(super.generation) == s->durable) ||
-                     (unsettled && super_is_before(&super, s->durable, s->uuid)));
-        if (!good)
+        u32 slot = s->durable % 2;
+        u64 at = slot * SUPER_SPACING + copy * s->mirror_gap;
+        nt_status status = met(c, fresh_super(s, slot, copy, &super));
+        bool read = status == STATUS_SUCCESS || status == STATUS_DISK_CORRUPT_ERROR;
+        bool newest = status == STATUS_SUCCESS && from_le64(super.generation) == s->durable;
+        if (!newest && !(read && unsettled && super_is_before(&super, s->durable, s->uuid)))
             report(c, (struct check_finding){.kind = CHECK_SUPER,
                                              .repairable = true,
                                              .offset = at,
@@ -156,32 +158,35 @@ static void check_supers(struct checker *c)
 
 // --- file data -----------------------------------------------------------------------------------
 
+static void report_data(struct checker *c, u64 file, u64 from, u64 length)
+{
+    if (length > 0)
+        report(c, (struct check_finding){.kind = CHECK_DATA,
+                                         .object = file,
+                                         .offset = from,
+                                         .length = length,
+                                         .text = "file data does not match its checksum"});
+}
+
 static void check_data(struct checker *c, u64 file, const struct extent *e)
 {
     struct store *s = c->s;
-    u64 bad_from = 0, bad_len = 0;
-    for (u64 u = 0; u <= (u64)e->clusters * s->cluster_units; u++) {
-        bool bad = false;
-        if (u < (u64)e->clusters * s->cluster_units) {
-            u8 sum[8];
-            bad = met(c, io_read(&s->io, c->scratch, s->unit, (e->unit + u) * s->unit)) != STATUS_SUCCESS;
-            stream_unit_sum(s, c->scratch, sum);
-            bad |= memcmp(sum, e->sums + u * stream_sum_size(s), stream_sum_size(s)) != 0;
-            c->totals->data_bytes += s->unit;
-        }
-        if (bad && bad_len == 0)
-            bad_from = e->first * s->cluster + u * s->unit;
-        if (bad)
+    u64 units = (u64)e->clusters * s->cluster_units, bad_from = 0, bad_len = 0;
+    u64 step = FRESH_STEP / s->unit, bad[FRESH_UNITS / 64];
+    for (u64 u = 0; u < units; u++) {
+        u64 n = MIN(step, units - u);
+        if (u % step == 0 && met(c, fresh_units(s, e, u, n, c->scratch, bad)) != STATUS_SUCCESS)
+            memset(bad, 0xff, sizeof bad);
+        if (bad[u % step / 64] >> (u % step % 64) & 1) {
+            bad_from = bad_len == 0 ? e->first * s->cluster + u * s->unit : bad_from;
             bad_len += s->unit;
-        if (!bad && bad_len > 0) {
-            report(c, (struct check_finding){.kind = CHECK_DATA,
-                                             .object = file,
-                                             .offset = bad_from,
-                                             .length = bad_len,
-                                             .text = "file data does not match its checksum"});
-            bad_len = 0;
+            continue;
         }
+        report_data(c, file, bad_from, bad_len);
+        bad_len = 0;
     }
+    report_data(c, file, bad_from, bad_len);
+    c->totals->data_bytes += units * s->unit;
 }
 
 // Is this file or data object being taken apart, wholly or from some cluster on? A crash in between leaves it
@@ -573,7 +578,7 @@ nt_status store_check(struct store *s, const struct check_options *options, stru
         TRY(store_commit(s));
     u64 window = MIN(s->space.regions, (u64)WINDOW_REGIONS);
     SCOPE_FREE u16 *uses = malloc(window * SPACE_LEAF_UNITS * sizeof *uses);
-    SCOPE_FREE u8 *scratch = malloc(PAGE_SIZE);
+    SCOPE_FREE u8 *scratch = fresh_buffer(FRESH_STEP);
     SCOPE_FREE u8 *value = malloc(XATTR_VALUE_MAX);
     SCOPE_FREE u64 *bits = malloc(SPACE_LEAF_UNITS / 8);
     SCOPE_FREE struct claim *claims = malloc(CLAIMS * sizeof *claims);

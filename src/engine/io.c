@@ -29,6 +29,11 @@ nt_status io_read(const struct io *io, void *data, size_t len, u64 offset)
     return blk_pread(io->blk, data, len, offset, NULL);
 }
 
+nt_status io_read_fresh(const struct io *io, void *data, size_t len, u64 offset)
+{
+    return blk_pread_fresh(io->blk, data, len, offset, NULL);
+}
+
 nt_status io_readv(const struct io *io, const struct iovec *iov, int n, u64 offset)
 {
     return blk_preadv(io->blk, iov, n, offset, NULL);

@@ -19,6 +19,8 @@ void io_stop_writes(struct io *io);  // for good
 bool io_may_write(struct io *io);
 
 nt_status io_read(const struct io *io, void *data, size_t len, u64 offset);
+// What the medium holds, past every cache on the way that can be passed (blk_pread_fresh).
+nt_status io_read_fresh(const struct io *io, void *data, size_t len, u64 offset);
 nt_status io_readv(const struct io *io, const struct iovec *iov, int n, u64 offset);
 // MEDIA_WRITE_PROTECTED for a reader, and nothing reaches the device.
 nt_status io_write(struct io *io, const void *data, size_t len, u64 offset);

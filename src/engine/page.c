@@ -202,7 +202,7 @@ nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum 
 {
     if (!is_possible(s, ptr))
         return STATUS_DISK_CORRUPT_ERROR;
-    TRY(io_read(&s->io, data, PAGE_SIZE, ptr->addr[copy]));
+    TRY(io_read_fresh(&s->io, data, PAGE_SIZE, ptr->addr[copy]));
     return examine(s, ptr, kind, level, data);
 }
 

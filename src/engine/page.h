@@ -88,7 +88,8 @@ struct page_trace {
     u32 top, bottom;                     // bottom > top: there is no page at all
     struct key next;                     // tree: where the next leaf begins; empty: there is none
 };
-// Read one copy into data and check everything that can be checked without its parent's parent.
+// Read one copy from the medium into data and check everything that can be checked without its parent's
+// parent.
 nt_status page_read_copy(struct store *s, const struct ptr *ptr, int copy, enum page_kind kind, u32 level,
                          u8 *data);
 

@@ -4,23 +4,26 @@
 // counts only when the pointer to it is still the same afterwards, and a copy is written only with the tree's
 // (or the map's) writers kept out, so never to a place that has another owner by now.
 #include "engine/extent.h"
+#include "engine/fresh.h"
 #include "engine/store.h"
 #include "engine/stream.h"
 #include "engine/super.h"
 
 #include <stdio.h>
 
-enum { STEP_BYTES = 1 << 20, TRIES = 3 };
+enum { TRIES = 3 };
 enum scrub_phase { SCRUB_SUPERS, SCRUB_SPACE, SCRUB_TREE, SCRUB_DATA, SCRUB_DONE };
 
 struct scrubber {
     struct store *s;
     const struct scrub_options *options;
     struct scrub_position *at;
-    u8 *buffer;                           // STEP_BYTES
+    u8 *buffer;                           // FRESH_STEP
     struct key key;                       // tree and data: where the step begins
     struct ptr seen[TREE_LEVELS_MAX + 1]; // the pages that were verified last, by level
     bool wrote;
+    struct check_finding found[4]; // superblocks, two slots of two copies
+    u32 found_count;
     char path[4096];
 };
 
@@ -44,14 +47,6 @@ static u64 durable(struct store *s)
 
 // --- superblocks ---------------------------------------------------------------------------------
 
-static bool super_good(struct store *s, u32 slot, u32 copy, struct raw_super *super)
-{
-    u64 at = slot * SUPER_SPACING + copy * s->mirror_gap;
-    return io_read(&s->io, super, sizeof *super, at) == STATUS_SUCCESS && super_check(super) &&
-           from_le64(super->generation) % 2 == slot && super_place(super, slot, copy) == at &&
-           memcmp(super->uuid, s->uuid, sizeof s->uuid) == 0;
-}
-
 // Both copies of one slot; a copy that is not the newest of the two is written again. The slot that the last
 // commit did not use may hold nothing.
 static void scrub_slot(struct scrubber *c, u32 slot, bool needed)
@@ -60,7 +55,7 @@ static void scrub_slot(struct scrubber *c, u32 slot, bool needed)
     struct raw_super super[2] = {0};
     bool good[2] = {false, false};
     for (u32 copy = 0; copy < s->copies; copy++)
-        good[copy] = super_good(s, slot, copy, &super[copy]);
+        good[copy] = fresh_super(s, slot, copy, &super[copy]) == STATUS_SUCCESS;
     c->at->totals.bytes += (u64)s->copies * SUPER_SIZE;
     u32 best = good[1] && (!good[0] || from_le64(super[1].generation) > from_le64(super[0].generation));
     if (!good[best] && !needed)
@@ -73,12 +68,12 @@ static void scrub_slot(struct scrubber *c, u32 slot, bool needed)
             good[best] && io_write(&s->io, &super[best], sizeof super[best], at) == STATUS_SUCCESS;
         atomic_fetch_add(&s->repairs, repaired);
         store_event(s, repaired ? 130 : 131, 0, at, SUPER_SIZE);
-        report(c, (struct check_finding){.kind = CHECK_SUPER,
-                                         .repairable = good[best],
-                                         .repaired = repaired,
-                                         .offset = at,
-                                         .length = SUPER_SIZE,
-                                         .text = "a superblock is damaged"});
+        c->found[c->found_count++] = (struct check_finding){.kind = CHECK_SUPER,
+                                                            .repairable = good[best],
+                                                            .repaired = repaired,
+                                                            .offset = at,
+                                                            .length = SUPER_SIZE,
+                                                            .text = "a superblock is damaged"};
     }
 }
 
@@ -98,6 +93,9 @@ static void scrub_supers(struct scrubber *c)
     if (!s->has_pending)
         scrub_slot(c, !slot, false);
     store_resume_commits(s);
+    // Not before: the callback may want a commit.
+    for (u32 i = 0; i < c->found_count; i++)
+        report(c, c->found[i]);
 }
 
 // --- pages ---------------------------------------------------------------------------------------
@@ -105,21 +103,6 @@ static void scrub_supers(struct scrubber *c)
 static nt_status trace(struct scrubber *c, enum page_kind kind, struct page_trace *t)
 {
     return kind == PAGE_TREE ? tree_trace(c->s, &c->key, t) : space_trace(c->s, c->at->number, t);
-}
-
-// Which copies on the medium are damaged, one bit each.
-static nt_status read_copies(struct scrubber *c, const struct ptr *ptr, enum page_kind kind, u32 level,
-                             u32 *bad)
-{
-    *bad = 0;
-    for (int copy = 0; copy < c->s->copies; copy++) {
-        nt_status status = page_read_copy(c->s, ptr, copy, kind, level, c->buffer);
-        if (status_is_local(status))
-            *bad |= 1u << copy;
-        else
-            TRY(status);
-    }
-    return STATUS_SUCCESS;
 }
 
 // Forget what is no longer part of the volume: its place may have had another owner when it was read.
@@ -156,7 +139,7 @@ static nt_status report_page(struct scrubber *c, enum page_kind kind, u32 level,
                              u32 bad)
 {
     u32 left;
-    TRY(read_copies(c, ptr, kind, level, &left));
+    TRY(fresh_page(c->s, ptr, kind, level, c->buffer, &left));
     for (u32 copy = 0; copy < c->s->copies; copy++) {
         if (!(bad & (1u << copy)))
             continue;
@@ -182,7 +165,7 @@ static nt_status scrub_way(struct scrubber *c, enum page_kind kind, struct page_
     for (u32 level = t->bottom; level <= t->top; level++) {
         if (ptr_same(&c->seen[level], &t->ptr[level]) || t->ptr[level].birth > durable(c->s))
             continue; // or not on the medium yet
-        TRY(read_copies(c, &t->ptr[level], kind, level, &bad[level]));
+        TRY(fresh_page(c->s, &t->ptr[level], kind, level, c->buffer, &bad[level]));
         c->seen[level] = t->ptr[level];
         c->at->totals.pages++;
         c->at->totals.bytes += (u64)c->s->copies * PAGE_SIZE;
@@ -246,27 +229,16 @@ static void name_stream(struct scrubber *c, const struct record *record)
                  (const char *)record->value + sizeof(struct raw_stream));
 }
 
-// Does a unit of an extent match its sum? Without sums it is enough that it can be read.
-static bool unit_good(struct store *s, const struct extent *e, u64 unit, const u8 *data)
-{
-    u8 sum[8];
-    if (!(e->flags & EXTENT_SUMMED))
-        return true;
-    stream_unit_sum(s, data, sum);
-    return memcmp(sum, e->sums + unit * stream_sum_size(s), stream_sum_size(s)) == 0;
-}
-
 // Read a unit that looked bad again, and look whether it still belongs to the extent.
 static nt_status confirm(struct scrubber *c, u64 data, const struct extent *e, u64 unit, bool *bad)
 {
     struct store *s = c->s;
-    u8 again[PAGE_SIZE];
+    u64 still[FRESH_UNITS / 64];
     *bad = false;
     for (int i = 0; i < TRIES; i++) {
         struct extent now = {0};
-        nt_status status = io_read(&s->io, again, s->unit, (e->unit + unit) * s->unit);
-        TRY(status_is_local(status) ? STATUS_SUCCESS : status);
-        if (status == STATUS_SUCCESS && unit_good(s, e, unit, again))
+        TRY(fresh_units(s, e, unit, 1, c->buffer, still));
+        if (still[0] == 0)
             return STATUS_SUCCESS;
         if (extent_find(s, data, e->first, &now) != STATUS_SUCCESS || now.first != e->first ||
             now.unit != e->unit || now.clusters < e->clusters || now.birth != e->birth ||
@@ -298,12 +270,11 @@ static nt_status scrub_units(struct scrubber *c, const struct record *record, u6
 {
     struct store *s = c->s;
     u64 bad_from = 0, bad_length = 0;
-    nt_status status = io_read(&s->io, c->buffer, count * s->unit, (e->unit + first) * s->unit);
-    bool whole = status == STATUS_SUCCESS;
-    TRY(status_is_local(status) ? STATUS_SUCCESS : status);
+    u64 looks_bad[FRESH_UNITS / 64];
+    TRY(fresh_units(s, e, first, count, c->buffer, looks_bad));
     for (u64 u = 0; u < count; u++) {
         bool bad = false;
-        if (!whole || !unit_good(s, e, first + u, c->buffer + u * s->unit))
+        if (looks_bad[u / 64] >> (u % 64) & 1)
             TRY(confirm(c, data, e, first + u, &bad));
         if (bad && bad_length == 0)
             bad_from = e->first * s->cluster + (first + u) * s->unit;
@@ -340,7 +311,7 @@ static nt_status scrub_piece(struct scrubber *c, const struct record *record, co
     }
     TRY(status);
     u64 from = MAX(e.first, c->at->number), end = e.first + e.clusters;
-    end = MIN(end, from + STEP_BYTES / s->cluster);
+    end = MIN(end, from + FRESH_STEP / s->cluster);
     if (end <= c->at->number || (e.unit + (u64)e.clusters * s->cluster_units) > s->units)
         return STATUS_SUCCESS;
     c->at->number = end;
@@ -453,7 +424,7 @@ static nt_status run(struct scrubber *c)
 nt_status store_scrub(struct store *s, struct scrub_position *position, const struct scrub_options *options)
 {
     struct scrubber c = {.s = s, .options = options, .at = position};
-    SCOPE_FREE u8 *buffer = malloc(STEP_BYTES);
+    SCOPE_FREE u8 *buffer = fresh_buffer(FRESH_STEP);
     if (!buffer)
         return STATUS_NO_MEMORY;
     c.buffer = buffer;

@@ -169,9 +169,9 @@ static void another_medium_behind_the_node_is_an_attention(void **state)
         assert_ok(blk_open(spec, BLK_READONLY | BLK_REMOVABLE, &b));
         assert_int_equal(read_letter(b), 'A');
         u64 medium = blk_medium(b);
-        int loop = open(spec + 4, O_RDONLY);
-        assert_true(loop >= 0);
-        assert_int_equal(ioctl(loop, LOOP_CHANGE_FD, fd), 0);
+        int node = open(spec + 4, O_RDONLY);
+        assert_true(node >= 0);
+        assert_int_equal(ioctl(node, LOOP_CHANGE_FD, fd), 0);
         char letter = 0;
         assert_status(blk_pread(b, &letter, 1, 4096, &sense), STATUS_VERIFY_REQUIRED);
         assert_int_equal(sense.asc, 0x28);
@@ -182,7 +182,7 @@ static void another_medium_behind_the_node_is_an_attention(void **state)
         loop_run("-c", spec);
         assert_status(blk_flush_medium(b, medium + 1, NULL), STATUS_VERIFY_REQUIRED);
         assert_int_equal(blk_size(b), 2 * SIZE);
-        close(loop);
+        close(node);
         blk_close(b);
         loop_run("-d", spec);
     }

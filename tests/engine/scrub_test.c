@@ -191,6 +191,34 @@ static void superblocks_are_repaired(void **state)
     volume_free(&c.v);
 }
 
+// What a callback does may need a commit: nothing that holds one up is held while findings are told.
+static void commit_on_finding(void *context, const struct check_finding *f)
+{
+    struct scrub *c = context;
+    c->count++;
+    (void)f;
+    assert_ok(volume_write_file(&c->v, c->count == 1 ? "first" : "second", 10));
+    assert_ok(store_commit(c->v.store));
+}
+
+static void a_finding_may_be_kept_on_the_volume(void **state)
+{
+    static struct scrub c;
+    (void)state;
+    make(&c, 2);
+    reopen(&c, STORE_SCRUB);
+    struct raw_super super;
+    assert_ok(blk_pread(c.v.blk, &super, sizeof super, 0, NULL));
+    blk_sim_flip(c.v.blk, 0, 300, 2);
+    blk_sim_flip(c.v.blk, 0, from_le64(super.mirror_gap) + SUPER_SPACING + 300, 2);
+    struct scrub_options options = {.finding = commit_on_finding, .context = &c};
+    memset(&c.position, 0, sizeof c.position);
+    c.count = 0;
+    assert_ok(store_scrub(c.v.store, &c.position, &options));
+    assert_int_equal(c.count, 2);
+    volume_free(&c.v);
+}
+
 static void rotten_data_is_named(void **state)
 {
     static struct scrub c;
@@ -400,6 +428,7 @@ int main(void)
         cmocka_unit_test(every_damaged_page_is_repaired),
         cmocka_unit_test(damage_under_an_open_store_is_repaired),
         cmocka_unit_test(superblocks_are_repaired),
+        cmocka_unit_test(a_finding_may_be_kept_on_the_volume),
         cmocka_unit_test(rotten_data_is_named),
         cmocka_unit_test(without_a_second_copy),
         cmocka_unit_test(a_read_only_volume_is_only_read),

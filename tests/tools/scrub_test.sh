@@ -114,6 +114,50 @@ case_of_something_else() {
     expect 2 scrub
 }
 
+# $1 becomes a volume with a file in it.
+with_a_file() {
+    python3 -c 'import sys; sys.stdout.buffer.write(b"a page of a file that rots. " * 586)' | head -c 16384 >page
+    volume "$1"
+    hf put page "$1:/f"
+    sync
+}
+# The file of the volume $1 rots in $below, where the volume lies somehow.
+rot_below() {
+    exec 9<"$1" # a cache in use, as a mount's or another reader's
+    cat <&9 >/dev/null
+    expect 0 check "$1"
+    expect 0 scrub "$1"
+    at=$(grep -obUa 'a page of a file that rots' "$below" | head -n 1 | cut -d: -f1)
+    head -c 4096 /dev/zero >zeros
+    dd if=zeros of="$below" bs=4096 seek="$((at / 4096))" oflag=direct conv=notrunc status=none
+    expect 3 check "$1"
+    grep -q '/f' out
+    expect 3 scrub "$1"
+    grep -q '/f' out
+    exec 9<&-
+}
+
+case_rot_below_a_device_that_is_cached() {
+    [ "$(id -u)" = 0 ] || skip 'needs root'
+    with_a_file below
+    below=below
+    device=$(losetup --find --show below 2>/dev/null) || skip 'no loop devices'
+    trap 'exec 9<&-; losetup -d "$device"' EXIT
+    rot_below "$device"
+}
+
+case_rot_below_a_file_that_is_cached() {
+    [ "$(id -u)" = 0 ] || skip 'needs root'
+    truncate -s 128M below
+    mkfs.ext4 -q below
+    mkdir m
+    mount -o loop below m 2>/dev/null || skip 'no loop devices'
+    trap 'exec 9<&-; umount m' EXIT
+    below=below
+    with_a_file m/vol.hf
+    rot_below m/vol.hf
+}
+
 case_progress_on_a_terminal() {
     command -v script >/dev/null || skip 'script(1) is not installed'
     filled
