@@ -182,6 +182,9 @@ static nt_status mount_volume(struct irp *irp)
     TRY(dev_as_blk(real, &blk));
     dev_blk_override(blk, true);
     nt_status status = store_identify(blk, &identity);
+    // A newer state may be hidden by what cannot be read. Callers who only read see the newest that is known.
+    if (status_is_unreadable(status) && identity.generation > 0 && blk_has(blk, BLK_READONLY))
+        status = STATUS_SUCCESS;
     if (status == STATUS_SUCCESS) {
         struct vcb *vcb = find_returning(real, &identity);
         status = vcb ? vcb_remount(vcb, blk) : STATUS_UNRECOGNIZED_VOLUME;

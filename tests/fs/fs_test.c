@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Volumes: mounting, dispatch, lock, dismount, what a volume handle may do.
+#include "block/blk_sim.h"
+#include "engine/super.h"
 #include "tests/fs/volume.h"
 
 static struct volume v;
@@ -48,6 +50,47 @@ static void foreign_media_are_passed_on(void **state)
     assert_null(volume);
     assert_true(drive->vpb->flags & VPB_RAW);
     dev_release(drive);
+}
+
+// The places of both copies of this slot's superblock cannot be read.
+static nt_status slot_is_unreadable(void *context, enum sim_kind kind, u64 offset, struct sense *sense)
+{
+    const struct raw_super *super = context;
+    u32 slot = (u32)(from_le64(super->generation) % 2);
+    if (kind == SIM_READ && (offset == super_place(super, slot, 0) || offset == super_place(super, slot, 1)))
+        return sense_report(sense, SENSE_MEDIUM, 0x11, 0);
+    return STATUS_SUCCESS;
+}
+
+static void readers_see_what_is_known(void **state)
+{
+    (void)state;
+    for (u32 flags = 0; flags <= BLK_READONLY; flags += BLK_READONLY) {
+        struct store_format_options options = {.cluster = 4096};
+        struct drive_options drive = {.kind = DRIVE_DISK, .retry_unit_ms = 1};
+        struct device *real, *volume;
+        struct raw_super super;
+        struct blk *blk;
+        nt_status hidden;
+        struct io io;
+        assert_ok(blk_sim_new(8 << 20, 0, &blk));
+        assert_ok(store_format(blk, &options));
+        io_init(&io, blk);
+        assert_ok(super_read(&io, &super, &hidden));
+        super.generation = to_le64(from_le64(super.generation) + 1); // the other slot's
+        blk_sim_watch(blk, slot_is_unreadable, &super);
+        blk->flags |= flags;
+        volume_register();
+        assert_ok(drive_attach(blk, &drive, &real));
+        nt_status status = dev_mount(real, &volume);
+        if (flags & BLK_READONLY) {
+            assert_ok(status);
+            dev_release(volume);
+        } else {
+            assert_status(status, STATUS_DEVICE_DATA_ERROR);
+        }
+        dev_release(real);
+    }
 }
 
 static void cache_setting_reaches_the_volume(void **state)
@@ -176,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(mounting),
+        cmocka_unit_test(readers_see_what_is_known),
         TEST(foreign_media_are_passed_on),
         TEST(cache_setting_reaches_the_volume),
         TEST(device_control_wants_a_volume_handle),
