@@ -33,383 +33,13 @@
 //                     space_durable: the commit that freed it is durable       +------+
 //                                                                  (bit clear, in a held_set)
 #include "engine/space.h"
-#include "engine/store.h"
+#include "engine/space_map.h"
 
 enum {
-    BITMAP = sizeof(struct raw_page),
-    LEAF_WORDS = SPACE_LEAF_UNITS / 64,
     LONG_RUN = 65536, // bytes: a piece this long is good enough, a longer one is not searched for
 };
 #define GROUP_STARTS 0x1111111111111111ull
 #define APART_MOST   (1024 * MIB) // bytes
-
-// --- geometry ------------------------------------------------------------------------------------
-
-static u64 span(u32 level) // regions that a page of this level covers
-{
-    u64 n = 1;
-    while (level-- > 0)
-        n *= SPACE_FANOUT;
-    return n;
-}
-
-void space_geometry(struct store *s)
-{
-    struct space *sp = &s->space;
-    sp->regions = (s->units + SPACE_LEAF_UNITS - 1) / SPACE_LEAF_UNITS;
-    sp->level = 0;
-    while (span(sp->level) < sp->regions)
-        sp->level++;
-}
-
-u64 space_round_units(u64 units, u64 unit_size, u64 mirror_gap)
-{
-    u64 rest = units % SPACE_LEAF_UNITS;
-    // The last region must have room for its fixed places.
-    if (rest * unit_size < mirror_gap + 4 * SUPER_AREA)
-        units -= rest;
-    return units - units % GROUP_UNITS;
-}
-
-u64 space_region_units(const struct store *s, u64 region)
-{
-    return MIN(s->units - region * SPACE_LEAF_UNITS, (u64)SPACE_LEAF_UNITS);
-}
-
-static u32 pages_at(const struct store *s, u64 region) // levels whose page lies in this region
-{
-    u32 n = 1;
-    while (n <= s->space.level && region % span(n) == 0)
-        n++;
-    return n;
-}
-
-u64 space_fixed_units(const struct store *s, u64 region)
-{
-    u64 bytes = (region == 0 ? SUPER_AREA : 0) + 2ull * PAGE_SIZE * pages_at(s, region);
-    return align_up(bytes, 65536) / s->unit;
-}
-
-static u64 fixed_total(const struct store *s, u64 region)
-{
-    return space_fixed_units(s, region) * s->copies;
-}
-
-struct ptr space_page_ptr(const struct store *s, u32 level, u64 index, const struct space_ptr *p)
-{
-    u64 region = index * span(level);
-    u64 addr = region * SPACE_LEAF_UNITS * s->unit + (region == 0 ? SUPER_AREA : 0) +
-               (level * 2ull + p->slot) * PAGE_SIZE;
-    return (struct ptr){{addr, s->copies == 2 ? addr + s->mirror_gap : 0}, p->birth, p->sum};
-}
-
-struct space_ptr space_fresh(const struct store *s, u32 level, u64 index)
-{
-    struct space_ptr p = {0};
-    u64 first = index * span(level), end = MIN(first + span(level), s->space.regions);
-    for (u64 r = first; r < end; r++)
-        p.free += space_region_units(s, r) - fixed_total(s, r);
-    p.groups = p.free / GROUP_UNITS;
-    return p;
-}
-
-struct space_ptr space_decode(const struct raw_space_ptr *raw)
-{
-    return (struct space_ptr){from_le64(raw->birth), from_le64(raw->sum), from_le64(raw->free),
-                              from_le64(raw->groups), raw->slot & 1};
-}
-
-void space_encode(const struct space_ptr *p, struct raw_space_ptr *raw)
-{
-    *raw = (struct raw_space_ptr){.birth = to_le64(p->birth),
-                                  .sum = to_le64(p->sum),
-                                  .free = to_le64(p->free),
-                                  .groups = to_le64(p->groups),
-                                  .slot = p->slot};
-}
-
-// --- pages ---------------------------------------------------------------------------------------
-
-static struct raw_space_ptr *child_at(struct page *p, u32 i)
-{
-    return (struct raw_space_ptr *)(p->data + BITMAP) + i;
-}
-
-bool space_check(const u8 *data, u32 level)
-{
-    const struct raw_page *head = (const struct raw_page *)data;
-    const struct raw_space_ptr *child = (const struct raw_space_ptr *)(data + BITMAP);
-    u32 count = level > 0 ? from_le16(head->count) : 0;
-    if (count > SPACE_FANOUT)
-        return false;
-    for (u32 i = 0; i < count; i++)
-        if (from_le64(child[i].birth) > from_le64(head->birth))
-            return false;
-    return true;
-}
-
-static bool all_used(const u8 *bits, u64 from, u64 count)
-{
-    for (u64 i = from; i < from + count; i++)
-        if (!(bits[i / 8] >> i % 8 & 1))
-            return false;
-    return true;
-}
-
-// What a bitmap may never give away: fixed places, their second copies, and what lies beyond the volume.
-bool space_check_fixed(const struct store *s, u64 addr, const u8 *data)
-{
-    const u8 *bits = data + BITMAP;
-    u64 region = addr / s->unit / SPACE_LEAF_UNITS;
-    u64 fixed = space_fixed_units(s, region), units = space_region_units(s, region);
-    return all_used(bits, 0, fixed) && (s->copies == 1 || all_used(bits, s->mirror_gap / s->unit, fixed)) &&
-           all_used(bits, units, SPACE_LEAF_UNITS - units);
-}
-
-static u64 word(const struct page *leaf, u32 w)
-{
-    return get_le64(leaf->data + BITMAP + 8 * w);
-}
-static void set_word(struct page *leaf, u32 w, u64 v)
-{
-    put_le64(leaf->data + BITMAP + 8 * w, v);
-}
-
-static void mark(struct page *leaf, u64 bit, u64 count, bool used)
-{
-    while (count > 0) {
-        u32 shift = bit % 64, n = (u32)MIN(count, 64ull - shift);
-        u64 mask = (n == 64 ? ~0ull : (1ull << n) - 1) << shift;
-        u64 old = word(leaf, (u32)(bit / 64));
-        set_word(leaf, (u32)(bit / 64), used ? old | mask : old & ~mask);
-        bit += n;
-        count -= n;
-    }
-}
-
-// What a page that was never written holds.
-static void fill_fresh(struct store *s, struct page *p, u32 level, u64 index)
-{
-    if (level == 0) {
-        u64 fixed = space_fixed_units(s, index), units = space_region_units(s, index);
-        mark(p, 0, fixed, true);
-        if (s->copies == 2)
-            mark(p, s->mirror_gap / s->unit, fixed, true);
-        mark(p, units, SPACE_LEAF_UNITS - units, true);
-        return;
-    }
-    u32 count = 0;
-    for (u64 child = index * SPACE_FANOUT; count < SPACE_FANOUT && child * span(level - 1) < s->space.regions;
-         child++) {
-        struct space_ptr fresh = space_fresh(s, level - 1, child);
-        space_encode(&fresh, child_at(p, count++));
-    }
-    page_head(p)->count = to_le16((u16)count);
-}
-
-struct space_path {
-    struct page *page[SPACE_LEVELS_MAX];
-    u32 slot[SPACE_LEVELS_MAX]; // of page[n-1] in page[n]
-    u32 top;
-    bool insist; // look again at pages that were found damaged
-};
-
-static void path_put(struct space_path *path)
-{
-    for (u32 level = 0; level <= path->top; level++)
-        page_put(path->page[level]);
-}
-
-static void set_pointer(struct store *s, struct space_path *path, u32 level, const struct space_ptr *p)
-{
-    if (level == path->top)
-        s->space.root = *p;
-    else
-        space_encode(p, child_at(path->page[level + 1], path->slot[level + 1]));
-}
-
-static struct space_ptr get_pointer(struct store *s, struct space_path *path, u32 level)
-{
-    if (level == path->top)
-        return s->space.root;
-    return space_decode(child_at(path->page[level + 1], path->slot[level + 1]));
-}
-
-static struct lost **lost_find(struct space *sp, u32 level, u64 index)
-{
-    struct lost **at = &sp->lost;
-    while (*at && ((*at)->level != level || (*at)->index != index))
-        at = &(*at)->next;
-    return at;
-}
-
-// What lies below a damaged page is no room (I9). Nothing of it is held: what this generation freed, or one
-// whose commit is under way, is below pages that are in memory.
-static nt_status lost_add(struct store *s, u32 level, u64 index, const struct space_ptr *p, nt_status status)
-{
-    struct space *sp = &s->space;
-    struct lost *lost = malloc(sizeof *lost);
-    if (!lost)
-        return STATUS_INSUFFICIENT_RESOURCES;
-    *lost = (struct lost){sp->lost, level, index, status, s->generation, p->free, p->groups};
-    for (const struct lost *below = sp->lost; below; below = below->next) {
-        if (below->level >= level || below->index / span(level - below->level) != index)
-            continue;
-        lost->free -= MIN(lost->free, below->free);
-        lost->groups -= MIN(lost->groups, below->groups);
-    }
-    lost->free = MIN(lost->free, sp->avail);
-    lost->groups = MIN(lost->groups, sp->avail_groups);
-    sp->avail -= lost->free;
-    sp->avail_groups -= lost->groups;
-    sp->lost = lost;
-    store_event(s, 131, 0, space_page_ptr(s, level, index, p).addr[0], PAGE_SIZE);
-    return status;
-}
-
-static void lost_remove(struct space *sp, struct lost **at)
-{
-    struct lost *lost = *at;
-    sp->avail += lost->free;
-    sp->avail_groups += lost->groups;
-    *at = lost->next;
-    free(lost);
-}
-
-// The page behind a pointer. A damaged one is not read again for each request, only for those that insist;
-// one that could not be read is tried again in the next generation. What can be had again has its units
-// again.
-static nt_status load(struct store *s, u32 level, u64 index, const struct space_ptr *p, bool insist,
-                      struct page **out)
-{
-    struct lost **at = lost_find(&s->space, level, index), *lost = *at;
-    struct ptr ptr = space_page_ptr(s, level, index, p);
-    *out = NULL;
-    if (lost && !insist && (status_is_damage(lost->status) || lost->generation == s->generation))
-        return lost->status;
-    nt_status status = page_get(s, &ptr, PAGE_SPACE, level, out);
-    if (lost && status == STATUS_SUCCESS)
-        lost_remove(&s->space, at);
-    if (!status_is_local(status))
-        return status;
-    if (!lost)
-        return lost_add(s, level, index, p, status);
-    lost->status = status;
-    lost->generation = s->generation;
-    return status;
-}
-
-// The page of one step of a walk; writable ones are moved to the other slot once a generation (I3).
-static nt_status step(struct store *s, struct space_path *path, u32 level, u64 index, bool write,
-                      struct page **out)
-{
-    struct space_ptr p = get_pointer(s, path, level);
-    struct page *old = NULL;
-    nt_status status = STATUS_SUCCESS;
-    *out = NULL;
-    if (p.birth != 0) {
-        TRY(load(s, level, index, &p, path->insist, &old));
-        status = page_repair(s, old);
-    }
-    if (status == STATUS_SUCCESS && (!write || (old && old->birth == s->generation))) {
-        *out = old;
-        return STATUS_SUCCESS;
-    }
-    struct space_ptr moved = {s->generation, 0, p.free, p.groups, old ? !p.slot : 0};
-    struct ptr ptr = space_page_ptr(s, level, index, &moved);
-    if (status == STATUS_SUCCESS)
-        status = page_new(s, ptr.addr, PAGE_SPACE, level, out);
-    if (status != STATUS_SUCCESS) {
-        page_put(old);
-        return status;
-    }
-    if (old) {
-        page_head(*out)->count = page_head(old)->count;
-        memcpy((*out)->data + BITMAP, old->data + BITMAP, PAGE_ROOM);
-        page_drop(s, old);
-    } else {
-        fill_fresh(s, *out, level, index);
-    }
-    set_pointer(s, path, level, &moved);
-    return STATUS_SUCCESS;
-}
-
-// From the root to a region's bitmap. Without write, page[0] is NULL when it (or a page above it) was never
-// written.
-static nt_status walk(struct store *s, u64 region, bool write, struct space_path *path)
-{
-    memset(path->page, 0, sizeof path->page);
-    path->top = s->space.level;
-    for (u32 level = path->top + 1; level-- > 0;) {
-        u64 index = region / span(level);
-        nt_status status = step(s, path, level, index, write, &path->page[level]);
-        if (status != STATUS_SUCCESS || (!path->page[level] && level == 0)) {
-            if (status != STATUS_SUCCESS)
-                path_put(path);
-            return status;
-        }
-        if (!path->page[level]) {
-            path_put(path);
-            memset(path->page, 0, sizeof path->page);
-            return STATUS_SUCCESS;
-        }
-        if (level > 0) {
-            path->slot[level] = (u32)(region / span(level - 1) % SPACE_FANOUT);
-            if (path->slot[level] >= from_le16(page_head(path->page[level])->count)) {
-                path_put(path);
-                return STATUS_DISK_CORRUPT_ERROR;
-            }
-        }
-    }
-    return STATUS_SUCCESS;
-}
-
-nt_status space_trace(struct store *s, u64 region, struct page_trace *trace)
-{
-    SCOPE_LOCK(&s->space.mutex);
-    struct space_path path = {.top = s->space.level, .insist = true};
-    nt_status status = STATUS_SUCCESS;
-    *trace = (struct page_trace){.top = path.top, .bottom = path.top + 1};
-    for (u32 level = path.top + 1; level-- > 0 && status == STATUS_SUCCESS;) {
-        u64 index = region / span(level);
-        struct space_ptr p = get_pointer(s, &path, level);
-        if (p.birth == 0)
-            break; // never written, nor anything below
-        trace->ptr[level] = space_page_ptr(s, level, index, &p);
-        trace->bottom = level;
-        status = step(s, &path, level, index, false, &path.page[level]);
-        if (status != STATUS_SUCCESS || level == 0)
-            break;
-        path.slot[level] = (u32)(region / span(level - 1) % SPACE_FANOUT);
-        if (path.slot[level] >= from_le16(page_head(path.page[level])->count))
-            status = STATUS_DISK_CORRUPT_ERROR;
-    }
-    path_put(&path);
-    return status;
-}
-
-// Whether a change of free units and groups leaves every count in its bounds (I4).
-static bool fits(struct store *s, struct space_path *path, i64 free, i64 groups)
-{
-    for (u32 level = 0; level <= path->top; level++) {
-        struct space_ptr p = get_pointer(s, path, level);
-        u64 most = MIN(span(level) * SPACE_LEAF_UNITS, s->units);
-        if (p.free + (u64)free > most || p.groups + (u64)groups > most / GROUP_UNITS)
-            return false;
-    }
-    return true;
-}
-
-// Free units and groups of a region changed: tell every pointer above it (I4).
-static void account(struct store *s, struct space_path *path, i64 free, i64 groups)
-{
-    for (u32 level = 0; level <= path->top; level++) {
-        struct space_ptr p = get_pointer(s, path, level);
-        p.free += (u64)free;
-        p.groups += (u64)groups;
-        set_pointer(s, path, level, &p);
-    }
-}
 
 // --- held units ----------------------------------------------------------------------------------
 
@@ -493,7 +123,7 @@ static struct region region_view(struct store *s, u64 region, struct page *leaf)
 
 static u64 free_word(const struct region *r, u32 w)
 {
-    u64 taken = word(r->leaf, w);
+    u64 taken = map_word(r->leaf, w);
     if (r->running)
         taken |= r->running->bits[w];
     if (r->committing)
@@ -512,7 +142,7 @@ static void count_groups(const struct region *r, u64 bit, u64 count, u64 *now, u
 {
     *now = *avail = 0;
     for (u32 w = (u32)(bit / 64); w <= (bit + count - 1) / 64; w++) {
-        *now += (u64)__builtin_popcountll(group_starts(~word(r->leaf, w)));
+        *now += (u64)__builtin_popcountll(group_starts(~map_word(r->leaf, w)));
         *avail += (u64)__builtin_popcountll(group_starts(free_word(r, w)));
     }
 }
@@ -617,7 +247,7 @@ static u64 run_of(const struct page *leaf, u64 bit, u64 count, bool used)
 {
     u64 run = 0;
     while (run < count) {
-        u64 shift = (bit + run) % 64, bits = word(leaf, (u32)((bit + run) / 64));
+        u64 shift = (bit + run) % 64, bits = map_word(leaf, (u32)((bit + run) / 64));
         u64 others = (used ? ~bits : bits) >> shift;
         u64 n = others ? (u64)__builtin_ctzll(others) : 64;
         run += MIN(n, 64 - shift);
@@ -634,14 +264,14 @@ static nt_status take_run(struct store *s, struct space_path *path, u64 region, 
     struct region r = region_view(s, region, path->page[0]);
     u64 now, avail, now_after, avail_after;
     count_groups(&r, bit, count, &now, &avail);
-    mark(path->page[0], bit, count, true);
+    map_mark(path->page[0], bit, count, true);
     count_groups(&r, bit, count, &now_after, &avail_after);
-    if (!fits(s, path, -(i64)count, (i64)now_after - (i64)now)) {
-        mark(path->page[0], bit, count, false);
-        struct space_ptr p = get_pointer(s, path, 0);
-        return lost_add(s, 0, region, &p, STATUS_DISK_CORRUPT_ERROR);
+    if (!map_fits(s, path, -(i64)count, (i64)now_after - (i64)now)) {
+        map_mark(path->page[0], bit, count, false);
+        struct space_ptr p = map_pointer(s, path, 0);
+        return map_lost_add(s, 0, region, &p, STATUS_DISK_CORRUPT_ERROR);
     }
-    account(s, path, -(i64)count, (i64)now_after - (i64)now);
+    map_account(s, path, -(i64)count, (i64)now_after - (i64)now);
     sp->avail -= MIN(sp->avail, count);
     sp->avail_groups -= MIN(sp->avail_groups, avail - avail_after);
     return STATUS_SUCCESS;
@@ -654,20 +284,20 @@ static nt_status take(struct store *s, u64 region, const struct want *want, u64 
     u64 base = region * SPACE_LEAF_UNITS, bit;
     u64 low = MAX(want->low, base) - base, end = MIN(want->end - base, (u64)SPACE_LEAF_UNITS);
     *count = 0;
-    TRY(walk(s, region, false, &path));
+    TRY(map_walk(s, region, false, &path));
     if (!path.page[0])
-        TRY(walk(s, region, true, &path));
+        TRY(map_walk(s, region, true, &path));
     struct region r = region_view(s, region, path.page[0]);
     u64 run = choose(&r, base, low, end, want, &bit);
     nt_status status = STATUS_SUCCESS;
     if (run > 0 && path.page[0]->birth != s->generation) {
         // Only a region that has what we want is worth a new copy of its page.
-        path_put(&path);
-        TRY(walk(s, region, true, &path));
+        map_put(&path);
+        TRY(map_walk(s, region, true, &path));
     }
     if (run > 0)
         status = take_run(s, &path, region, bit, run);
-    path_put(&path);
+    map_put(&path);
     TRY(status);
     *unit = base + bit;
     *count = run;
@@ -684,7 +314,7 @@ struct hunt {
 
 static nt_status pick(struct store *s, struct hunt *h, u32 level, u64 index, struct space_ptr p)
 {
-    u64 first = MAX(index * span(level), h->from), end = MIN((index + 1) * span(level), h->end);
+    u64 first = MAX(index * map_span(level), h->from), end = MIN((index + 1) * map_span(level), h->end);
     if (first >= end || p.free < h->least || (h->want->groups && p.groups == 0))
         return STATUS_SUCCESS;
     if (level == 0 || p.birth == 0) {
@@ -696,13 +326,13 @@ static nt_status pick(struct store *s, struct hunt *h, u32 level, u64 index, str
         return STATUS_SUCCESS;
     }
     struct page *page;
-    nt_status status = load(s, level, index, &p, false, &page);
+    nt_status status = map_load(s, level, index, &p, false, &page);
     if (status != STATUS_SUCCESS)
         return status_is_local(status) ? STATUS_SUCCESS : status; // I9
     u32 count = MIN((u32)from_le16(page_head(page)->count), (u32)SPACE_FANOUT);
     for (u32 i = 0; i < count && !h->found && status == STATUS_SUCCESS; i++) {
         u32 n = h->want->last ? count - 1 - i : i;
-        status = pick(s, h, level - 1, index * SPACE_FANOUT + n, space_decode(child_at(page, n)));
+        status = pick(s, h, level - 1, index * SPACE_FANOUT + n, space_decode(map_child(page, n)));
     }
     page_put(page);
     return status;
@@ -961,9 +591,9 @@ static void free_run(struct store *s, struct space_path *path, struct held *h, u
     count_groups(&r, bit, count, &now, &avail);
     if (h)
         hold(h, &sp->running, bit, count); // I2
-    mark(path->page[0], bit, count, false);
+    map_mark(path->page[0], bit, count, false);
     count_groups(&r, bit, count, &now_after, &avail_after);
-    account(s, path, (i64)count, (i64)now_after - (i64)now);
+    map_account(s, path, (i64)count, (i64)now_after - (i64)now);
     if (!h) {
         sp->avail += count;
         sp->avail_groups += avail_after - avail;
@@ -981,20 +611,21 @@ static void give_back_in(struct store *s, u64 region, u64 bit, u64 count, bool b
     struct space_path path = {0};
     struct held *h = NULL;
     u64 base = region * SPACE_LEAF_UNITS;
-    if ((!born_now && !(h = held_get(&s->space, region))) || walk(s, region, true, &path) != STATUS_SUCCESS) {
+    if ((!born_now && !(h = held_get(&s->space, region))) ||
+        map_walk(s, region, true, &path) != STATUS_SUCCESS) {
         leak(s, base + bit, count);
         return;
     }
     for (u64 end = bit + count, n; bit < end; bit += n) {
         n = run_of(path.page[0], bit, end - bit, true);
-        if (n > 0 && fits(s, &path, (i64)n, (i64)n / GROUP_UNITS)) {
+        if (n > 0 && map_fits(s, &path, (i64)n, (i64)n / GROUP_UNITS)) {
             free_run(s, &path, h, region, bit, n);
             continue;
         }
         n = n > 0 ? n : run_of(path.page[0], bit, end - bit, false);
         leak(s, base + bit, n);
     }
-    path_put(&path);
+    map_put(&path);
 }
 
 static void give_back(struct store *s, u64 unit, u64 units, bool born_now)
@@ -1020,9 +651,9 @@ nt_status space_ready(struct store *s, u64 unit, u64 units)
         struct space_path path = {0};
         if (region >= sp->regions)
             break;
-        nt_status status = walk(s, region, true, &path);
+        nt_status status = map_walk(s, region, true, &path);
         if (status == STATUS_SUCCESS) {
-            path_put(&path);
+            map_put(&path);
             status = held_get(sp, region) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
         }
         TRY(status_is_local(status) ? STATUS_SUCCESS : status); // I9: these will leak
@@ -1060,10 +691,10 @@ nt_status space_take(struct store *s, u64 unit, u64 units)
         u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
         u64 n = MIN(end - unit, SPACE_LEAF_UNITS - bit);
         struct space_path path = {0};
-        TRY(walk(s, region, true, &path));
+        TRY(map_walk(s, region, true, &path));
         bool free = run_of(path.page[0], bit, n, false) == n;
         nt_status status = free ? take_run(s, &path, region, bit, n) : STATUS_DISK_CORRUPT_ERROR;
-        path_put(&path);
+        map_put(&path);
         TRY(status);
         unit += n;
     }
@@ -1074,10 +705,10 @@ nt_status space_bitmap(struct store *s, u64 region, u64 *bits)
 {
     struct space_path path = {.insist = true};
     SCOPE_LOCK(&s->space.mutex);
-    TRY(walk(s, region, false, &path));
+    TRY(map_walk(s, region, false, &path));
     if (path.page[0]) {
-        for (u32 w = 0; w < LEAF_WORDS; w++)
-            bits[w] = word(path.page[0], w);
+        for (u32 w = 0; w < SPACE_LEAF_WORDS; w++)
+            bits[w] = map_word(path.page[0], w);
     } else {
         u64 fixed = space_fixed_units(s, region), units = space_region_units(s, region);
         u64 mirror = s->copies == 2 ? s->mirror_gap / s->unit : 0;
@@ -1086,7 +717,7 @@ nt_status space_bitmap(struct store *s, u64 region, u64 *bits)
             if (i < fixed || i >= units || (mirror && i >= mirror && i < mirror + fixed))
                 bits[i / 64] |= 1ull << (i % 64);
     }
-    path_put(&path);
+    map_put(&path);
     return STATUS_SUCCESS;
 }
 
@@ -1095,7 +726,7 @@ nt_status space_bitmap(struct store *s, u64 region, u64 *bits)
 static u64 seal(struct store *s, struct page *page, u32 level, u64 index)
 {
     for (u32 i = 0; level > 0 && i < from_le16(page_head(page)->count); i++) {
-        struct space_ptr child = space_decode(child_at(page, i));
+        struct space_ptr child = space_decode(map_child(page, i));
         if (child.birth != s->generation)
             continue;
         struct ptr ptr = space_page_ptr(s, level - 1, index * SPACE_FANOUT + i, &child);
@@ -1103,7 +734,7 @@ static u64 seal(struct store *s, struct page *page, u32 level, u64 index)
         ASSERT(p);
         child.sum = seal(s, p, level - 1, index * SPACE_FANOUT + i);
         page_put(p);
-        space_encode(&child, child_at(page, i));
+        space_encode(&child, map_child(page, i));
     }
     return sum_crc64(page->data, PAGE_SIZE);
 }
@@ -1135,20 +766,20 @@ void space_durable(struct store *s)
             // The commit's pages are in memory still, or those that took their places in this generation
             // are, so only what lost_add was told of is not to be had (I9).
             struct space_path path = {0};
-            nt_status status = walk(s, h->region, false, &path);
+            nt_status status = map_walk(s, h->region, false, &path);
             ASSERT(status == STATUS_SUCCESS ? !!path.page[0] : status_is_local(status));
             if (status != STATUS_SUCCESS)
                 continue;
             struct region r = region_view(s, h->region, path.page[0]);
             struct region after = {r.leaf, r.running, NULL, r.unit_size};
-            for (u32 w = 0; w < LEAF_WORDS; w++) {
+            for (u32 w = 0; w < SPACE_LEAF_WORDS; w++) {
                 if (h->bits[w] == 0)
                     continue;
                 u64 groups = (u64)__builtin_popcountll(group_starts(free_word(&after, w)));
                 sp->avail_groups += groups - (u64)__builtin_popcountll(group_starts(free_word(&r, w)));
             }
             sp->avail += h->count;
-            path_put(&path);
+            map_put(&path);
         }
     }
     held_clear(sp, &sp->committing);
@@ -1176,7 +807,7 @@ void space_destroy(struct store *s)
     held_clear(sp, &sp->running);
     held_clear(sp, &sp->committing);
     while (sp->lost)
-        lost_remove(sp, &sp->lost);
+        map_lost_remove(sp, &sp->lost);
     while (sp->spare) {
         struct held *h = sp->spare;
         sp->spare = h->next;
