@@ -4,12 +4,25 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 _Noreturn void base_assert_failed(const char *expr, const char *file, int line)
 {
     fprintf(stderr, "holdfast: %s:%d: assertion failed: %s\n", file, line, expr);
     abort();
 }
+
+#ifdef HOLDFAST_DEBUG
+bool base_mutex_is_held(const pthread_mutex_t *m)
+{
+#ifdef __GLIBC__
+    return m->__data.__owner == gettid();
+#else
+    (void)m; // another C library does not say
+    return true;
+#endif
+}
+#endif
 
 u64 time_now(void)
 {

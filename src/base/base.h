@@ -128,6 +128,14 @@ static inline bool is_aligned(u64 v, u64 to)
 _Noreturn void base_assert_failed(const char *expr, const char *file, int line);
 #define ASSERT(expr) ((expr) ? (void)0 : base_assert_failed(#expr, __FILE__, __LINE__))
 
+// Debug builds prove that the calling thread holds the mutex on which the code that follows rests.
+#ifdef HOLDFAST_DEBUG
+bool base_mutex_is_held(const pthread_mutex_t *m);
+#define ASSERT_HELD(m) ASSERT(base_mutex_is_held(m))
+#else
+#define ASSERT_HELD(m) ((void)0)
+#endif
+
 // Freed or unlocked at the end of the scope.
 static inline void scope_free_pointer(void *p)
 {

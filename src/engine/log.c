@@ -114,6 +114,7 @@ bool log_add(struct txn *t)
 
 void log_begin_generation(struct store *s)
 {
+    ASSERT_HELD(&s->mutex);
     struct log *l = &s->log;
     l->on = l->unit != 0 && l->buffer[1];
     l->begun = l->overflow = l->data_first = false;
@@ -132,6 +133,7 @@ static u32 blocks_of(u32 bytes)
 // which is a commit's to refuse.
 static bool fits(struct store *s)
 {
+    ASSERT_HELD(&s->mutex);
     const struct log *l = &s->log;
     return l->on && !l->overflow && !s->has_pending && !s->changed_super &&
            atomic_load(&s->failed) == STATUS_SUCCESS && l->features == atomic_load(&s->writer_features) &&
@@ -142,6 +144,7 @@ static bool fits(struct store *s)
 bool log_is_safe(const struct store *s, u64 noted)
 {
     const struct log *l = &s->log;
+    ASSERT_HELD(&s->mutex);
     return l->on && !l->overflow && !s->has_pending && !s->changed_super && l->safe >= noted;
 }
 

@@ -80,6 +80,7 @@ nt_status loss_write_flush(struct store *s, const void *data, size_t len, u64 of
 // Has this stream writes in the window? Counted from now on as none (L3). store.mutex is held.
 static bool take_writes(struct stream *m, enum loss_kind kind)
 {
+    ASSERT_HELD(&m->store->mutex);
     u64 wrote = atomic_load(&m->loss.wrote[kind]);
     if (wrote <= m->store->loss.good)
         return false;

@@ -314,6 +314,7 @@ struct hunt {
 
 static nt_status pick(struct store *s, struct hunt *h, u32 level, u64 index, struct space_ptr p)
 {
+    ASSERT_HELD(&s->space.mutex);
     u64 first = MAX(index * map_span(level), h->from), end = MIN((index + 1) * map_span(level), h->end);
     if (first >= end || p.free < h->least || (h->want->groups && p.groups == 0))
         return STATUS_SUCCESS;
@@ -630,6 +631,7 @@ static void give_back_in(struct store *s, u64 region, u64 bit, u64 count, bool b
 
 static void give_back(struct store *s, u64 unit, u64 units, bool born_now)
 {
+    ASSERT_HELD(&s->space.mutex);
     if (!space_can_free(s, unit, units)) {
         leak(s, unit, units); // I5
         return;

@@ -287,6 +287,7 @@ static nt_status step(struct store *s, struct space_path *path, u32 level, u64 i
 // written.
 nt_status map_walk(struct store *s, u64 region, bool write, struct space_path *path)
 {
+    ASSERT_HELD(&s->space.mutex);
     memset(path->page, 0, sizeof path->page);
     path->top = s->space.level;
     for (u32 level = path->top + 1; level-- > 0;) {
@@ -352,6 +353,7 @@ bool map_fits(struct store *s, struct space_path *path, i64 free, i64 groups)
 // Free units and groups of a region changed: tell every pointer above it (I4).
 void map_account(struct store *s, struct space_path *path, i64 free, i64 groups)
 {
+    ASSERT_HELD(&s->space.mutex);
     for (u32 level = 0; level <= path->top; level++) {
         struct space_ptr p = map_pointer(s, path, level);
         p.free += (u64)free;

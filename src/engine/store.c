@@ -570,6 +570,7 @@ static bool is_reader(struct store *s)
 
 static bool has_changes(struct store *s) // under mutex, no commit running
 {
+    ASSERT_HELD(&s->mutex);
     return s->has_pending || s->changed_super || atomic_load(&s->cache.dirty_count) > 0;
 }
 

@@ -500,6 +500,7 @@ static nt_status zero_in_cluster(struct stream *m, u64 from, u64 to)
 // some: they must not appear when the end moves.
 nt_status stream_clear_tail(struct stream *m, u64 new_end)
 {
+    ASSERT_HELD(&m->writer);
     u64 end = stream_size(m);
     bool clean = stream_summed(m) && !(stream_flags(m) & STREAM_SHARED);
     if (clean || new_end <= end)
@@ -519,6 +520,7 @@ static nt_status reload(struct stream *m)
 
 nt_status stream_finish_tail(struct stream *m)
 {
+    ASSERT_HELD(&m->writer);
     struct store *s = m->store;
     struct txn *t;
     if (!m->unfinished)
@@ -576,6 +578,7 @@ static nt_status shrink_step(struct change *c, u64 size, u64 first)
 
 static nt_status shrink(struct stream *m, u64 size)
 {
+    ASSERT_HELD(&m->writer);
     struct store *s = m->store;
     u64 first = (size + s->cluster - 1) / s->cluster;
     struct change c;
@@ -617,6 +620,7 @@ static nt_status punch_batch(struct change *c, u64 *first, u64 end)
 
 static nt_status punch(struct stream *m, u64 first, u64 end)
 {
+    ASSERT_HELD(&m->writer);
     while (first < end) {
         struct change c;
         TRY(change_begin(m, TXN_FREEING, &c));

@@ -403,6 +403,7 @@ static void free_tree_page(struct store *s, struct page *p)
 // page: the new root's, or NULL when it is not at hand.
 static void set_root(struct store *s, const struct ptr *ptr, u32 level, struct page *page)
 {
+    ASSERT_HELD(&s->tree.mutex);
     if (page)
         atomic_fetch_add(&page->pins, 1);
     SCOPE_HOLD_WRITE(&s->tree.root_latch);
@@ -435,6 +436,7 @@ static nt_status page_copy(struct store *s, struct path *path, struct page *old,
 // Every page of the path belongs to the running generation afterwards.
 static nt_status path_make_writable(struct store *s, struct path *path)
 {
+    ASSERT_HELD(&s->tree.mutex);
     for (u32 level = path->top + 1; level-- > 0;) {
         struct page *old = path->page[level], *copy;
         if (old->birth == s->generation)
@@ -706,6 +708,7 @@ static u32 prune(struct store *s, struct path *path)
 // After a removal: join pages that got too empty, from the leaf up, and lower the root.
 static nt_status rebalance(struct store *s, struct path *path, bool undoing)
 {
+    ASSERT_HELD(&s->tree.mutex);
     u32 lowest = prune(s, path);
     nt_status status = STATUS_SUCCESS;
     // An undo must not ask for pages that it can do without.

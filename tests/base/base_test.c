@@ -36,9 +36,35 @@ static void clock_counts_from_1601(void **state)
     assert_in_range(seconds, (u64)time(NULL) - 2, (u64)time(NULL) + 2);
 }
 
+#ifdef HOLDFAST_DEBUG
+static void *ask(void *m)
+{
+    return (void *)base_mutex_is_held(m);
+}
+
+static void only_the_owner_holds_a_mutex(void **state)
+{
+    (void)state;
+    pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t other;
+    void *held;
+    assert_false(base_mutex_is_held(&m));
+    pthread_mutex_lock(&m);
+    ASSERT_HELD(&m);
+    assert_int_equal(pthread_create(&other, NULL, ask, &m), 0);
+    pthread_join(other, &held);
+    assert_null(held);
+    pthread_mutex_unlock(&m);
+    assert_false(base_mutex_is_held(&m));
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#ifdef HOLDFAST_DEBUG
+        cmocka_unit_test(only_the_owner_holds_a_mutex),
+#endif
         cmocka_unit_test(little_endian),
         cmocka_unit_test(alignment),
         cmocka_unit_test(clock_counts_from_1601),
