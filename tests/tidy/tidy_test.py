@@ -26,6 +26,7 @@ BANNED = ['strcpy', 'strcat', 'stpcpy', 'sprintf', 'vsprintf', 'gets', 'alloca',
           'localtime', 'tmpnam', 'atoi', 'atol', 'atof']
 # Sources that are tested by something else than tests/<floor>/<noun>_test.c, and by what.
 TESTED_BY = {
+    'src/device/device_blk.c': 'tests/device/device_test.c',
     'src/tools/': 'tests/tools/',
     'src/handle/win32': 'tests/win32/',
 }

@@ -366,5 +366,5 @@ int main(void)
     };
     dev_register_fs(&driver_a);
     dev_register_fs(&driver_b);
-    return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("device", tests, NULL, NULL);
 }
