@@ -7,8 +7,11 @@
 // the drive has counted a change since; M2, a command carries the back end's number of the medium that was
 // in when the flags and the count were looked at; M3, what can write is tried again only on that medium.
 // M4: a flush that the drive has tried is not tried again here. What the device lost with the first one, a
-// second one would not say.
+// second one would not say. M5: a flush for a medium succeeds only if the drive met no attention that its
+// volume does not know of, whichever command took it up: a drive that was reset has lost its cache.
 #include "drive/media.h"
+
+#include <stdatomic.h>
 
 #include "drive/sense.h"
 
@@ -112,6 +115,17 @@ static bool is_flush(const struct command *c)
     return c->send == send_flush || (c->send == send_write && c->flags & IRP_WRITE_FLUSH);
 }
 
+// M5. A removable drive's volume follows the count when it has verified its medium (is_for_another); a fixed
+// drive's hears of a change with the next flush.
+static bool has_news(struct drive *drive, const struct command *c)
+{
+    u32 count = drive->count;
+    if (c->medium == 0 || !is_flush(c))
+        return false;
+    return drive->options.removable ? is_for_another(drive, c)
+                                    : atomic_exchange(&drive->told, count) != count;
+}
+
 // The matrix. The order matters: a transfer that meanwhile passed the test of DO_VERIFY_VOLUME still carries
 // the old medium's number, so the new number may be known only after the flag is set.
 static nt_status attend(struct device *device, const struct command *c, const struct sense_row *row,
@@ -132,7 +146,7 @@ static nt_status attend(struct device *device, const struct command *c, const st
     *retry = false;
     if (drive->options.kind == DRIVE_TAPE)
         return row->status;
-    if ((mounted && !override) || is_for_another(drive, c) || (c->medium != 0 && is_flush(c)))
+    if (has_news(drive, c) || (mounted && !override) || is_for_another(drive, c))
         return STATUS_VERIFY_REQUIRED;
     *retry = row->delay >= 0 && (!drive->options.removable || override || classpnp);
     return STATUS_IO_DEVICE_ERROR;
@@ -198,7 +212,7 @@ static nt_status run(struct device *device, struct irp *irp, const struct comman
         } else {
             if (c->use == SENSE_OF_READY)
                 set_state(device, MEDIA_PRESENT);
-            return STATUS_SUCCESS;
+            return has_news(drive, c) ? STATUS_VERIFY_REQUIRED : STATUS_SUCCESS;
         }
         bool retry;
         status = decide(device, c, row, &retry);

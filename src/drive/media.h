@@ -11,6 +11,7 @@ struct drive {
     struct blk *blk;
     struct drive_options options;
     _Atomic u32 count;  // media changes since the attach; a hint that may count too many (D6)
+    _Atomic u32 told;   // fixed drives: the count of which a flush has told
     _Atomic u64 medium; // the medium of blk that transfers are for: moves on only after a change was marked
     pthread_mutex_t mutex;          // what follows
     _Atomic enum media_state state; // every transfer asks for it, without the mutex

@@ -746,6 +746,30 @@ static void a_failed_flush_is_not_tried_again(void **state)
     assert_ok(dev_call(lab.device, &flush));
 }
 
+// A drive that was reset has lost its cache, and says so once, to any command: the next flush tells it.
+static void a_flush_tells_of_an_attention_that_another_command_met(void **state)
+{
+    static const struct sense reset = {SENSE_ATTENTION, 0x29, 0, 0};
+    static const enum sim_kind met_by[] = {SIM_READ, SIM_WRITE, SIM_READY};
+    struct irp flush = {.major = IRP_MJ_FLUSH_BUFFERS, .medium = 1};
+    struct irp write = {.major = IRP_MJ_WRITE, .flags = IRP_WRITE_FLUSH, .medium = 1};
+    u8 data[512] = "x";
+    (void)state;
+    lab_kind(DRIVE_DISK, false);
+    write.p.write.data = data;
+    write.p.write.length = sizeof data;
+    assert_ok(dev_call(lab.device, &flush));
+    for (u32 i = 0; i < ARRAY_LEN(met_by); i++) {
+        struct irp *covers = i % 2 ? &write : &flush;
+        blk_sim_fail(lab.blk, met_by[i], 1, reset);
+        assert_ok(lab_transfer(IRP_MJ_WRITE, 0, data, sizeof data, 0));
+        assert_ok(lab_transfer(IRP_MJ_READ, 0, data, sizeof data, 0));
+        (void)lab_check();
+        assert_status(dev_call(lab.device, covers), STATUS_VERIFY_REQUIRED);
+        assert_ok(dev_call(lab.device, covers));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -812,6 +836,7 @@ int main(void)
         LAB_TEST(a_request_for_one_medium_reaches_no_other),
         LAB_TEST(a_write_is_not_tried_again_on_the_next_medium),
         LAB_TEST(a_failed_flush_is_not_tried_again),
+        LAB_TEST(a_flush_tells_of_an_attention_that_another_command_met),
     };
     return cmocka_run_group_tests_name("media", tests, NULL, NULL);
 }
