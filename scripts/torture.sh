@@ -23,7 +23,7 @@ run() { # what it is called, command
     groups="$groups -$!"
 }
 if [ "${2:-}" != mount ]; then
-    for program in crash/crash_test rot/rot_rot_test model/model_test model/fault_test torture/torture; do
+    for program in sim/sim crash/crash_test rot/rot_rot_test model/model_test model/fault_test torture/torture; do
         run "$program" "$build/tests/$program"
     done
 fi

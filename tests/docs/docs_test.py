@@ -178,5 +178,21 @@ def readme_examples_run():
     return [] if ran >= 3 else ['README.md: fewer than three examples found']
 
 
-tap.main([format_comments_are_true, format_document_matches_header, codes_document_matches_header,
+# --- docs/DESIGN.md ----------------------------------------------------------------------------------------------------
+
+def promises_are_checked():
+    """Each promise of docs/DESIGN.md is numbered in order, and one that the simulator names is there."""
+    text = tap.read('docs/DESIGN.md')
+    numbers = [int(n) for n in re.findall(r'^\* \*\*P(\d+)\*\* ', text, re.M)]
+    complaints = [] if numbers == list(range(1, len(numbers) + 1)) and numbers else ['DESIGN.md: promises are not P1, P2 ...']
+    named = set()
+    for f in tap.sources('tests/sim/*.c'):
+        named |= {int(n) for n in re.findall(r'"P(\d+)[":]', tap.read(f))}
+    complaints += [f'tests/sim names P{n}, DESIGN.md does not' for n in sorted(named - set(numbers))]
+    table = text[text.index('## Where it is tested'):]
+    covered = {int(n) for n in re.findall(r'P(\d+)', table)} | named
+    return complaints + [f'DESIGN.md: nothing tests P{n}' for n in numbers if n not in covered]
+
+
+tap.main([promises_are_checked, format_comments_are_true, format_document_matches_header, codes_document_matches_header,
           codes_document_matches_tables, readme_covers_every_code, readme_examples_run])
