@@ -35,6 +35,12 @@ enum {
 
 // --- notes of transactions -----------------------------------------------------------------------
 
+void log_refuse(struct txn *t)
+{
+    t->note_lost |= t->noting;
+    t->noting = false;
+}
+
 // Room for an item with its key in place; NULL: it is not to be noted, or cannot be.
 static u8 *item_add(struct txn *t, enum log_item kind, struct slice key, u32 value_len)
 {
@@ -47,8 +53,7 @@ static u8 *item_add(struct txn *t, enum log_item kind, struct slice key, u32 val
     if (room != t->note_room)
         notes = used + size <= TXN_MOST ? realloc(t->notes, room) : NULL;
     if (!notes) {
-        t->noting = false;
-        t->note_lost = true;
+        log_refuse(t);
         return NULL;
     }
     t->notes = notes;
@@ -180,13 +185,14 @@ static nt_status write_entry(struct store *s, u8 *entry, u32 used, u64 next_obje
     return loss_write_flush(s, entry, size, at);
 }
 
-nt_status log_write(struct store *s)
+nt_status log_write(struct store *s, bool *fit)
 {
     struct log *l = &s->log;
     pthread_mutex_lock(&s->mutex);
-    if (!fits(s)) {
+    *fit = fits(s);
+    if (!*fit) {
         pthread_mutex_unlock(&s->mutex);
-        return STATUS_RETRY;
+        return STATUS_SUCCESS;
     }
     u8 *entry = l->buffer[l->current];
     u32 used = l->used;

@@ -39,13 +39,17 @@ struct log {
 // A record's new state, while a transaction changes it.
 void log_note(struct txn *t, enum log_item kind, struct slice key, struct slice value);
 void log_note_patch(struct txn *t, struct slice key, u32 offset, struct slice bytes);
+// Only a commit can make this transaction safe: it maps data that do not match their sums, and a replay would
+// take its entry for one whose data are not there.
+void log_refuse(struct txn *t);
 // The transaction has succeeded. True: units that it gives back may be needed by entries on the medium.
 bool log_add(struct txn *t);
 void log_begin_generation(struct store *s); // the gate is closed, store.mutex held
 bool log_is_safe(const struct store *s,
                  u64 noted); // store.mutex held: so many transactions are on the medium
-// Write what was noted and flush. RETRY: it is no work for the log. The caller has store.committing.
-nt_status log_write(struct store *s);
+// Write what was noted and flush; *fit false: that is work for a commit, and nothing was done. The caller has
+// store.committing.
+nt_status log_write(struct store *s, bool *fit);
 nt_status log_make(struct store *s);   // take an area, if that can be had; the next commit says where it is
 nt_status log_remove(struct store *s); // give it back
 u64 log_wish(const struct store *s);   // units that it will take

@@ -236,9 +236,10 @@ static nt_status skip_used_numbers(struct store *s)
 // All that is read before it is certain that the volume may be written to. Nothing is written here.
 static nt_status prepare(struct store *s, const struct raw_super *super, nt_status hidden, bool *readonly)
 {
-    if (!*readonly && hidden != STATUS_SUCCESS) {
+    if (hidden != STATUS_SUCCESS) {
+        store_event(s, 131, 0, 0, SUPER_AREA);
         status_set_text("a superblock cannot be read, and it may be the newest");
-        return hidden;
+        TRY(*readonly ? STATUS_SUCCESS : hidden);
     }
     if (s->log.unit)
         TRY(log_replay(s, super, !*readonly));
@@ -291,7 +292,7 @@ bool store_may_come_back(nt_status status)
 {
     return status == STATUS_VERIFY_REQUIRED || status == STATUS_NO_MEDIA_IN_DEVICE ||
            status == STATUS_DEVICE_NOT_READY || status == STATUS_WRONG_VOLUME ||
-           status == STATUS_IO_TIMEOUT || status == STATUS_CANCELLED;
+           status == STATUS_IO_TIMEOUT || status == STATUS_CANCELLED || status == STATUS_RETRY;
 }
 
 nt_status store_close(struct store *s)
@@ -637,13 +638,14 @@ nt_status store_sync(struct store *s)
             break;
         s->committing = true;
         pthread_mutex_unlock(&s->mutex);
-        status = log_write(s);
-        if (status != STATUS_SUCCESS && status != STATUS_RETRY && !store_may_come_back(status))
+        bool fit;
+        status = log_write(s, &fit);
+        if (status != STATUS_SUCCESS && !store_may_come_back(status))
             store_fail(s, status);
         pthread_mutex_lock(&s->mutex);
         s->committing = false;
         pthread_cond_broadcast(&s->changed);
-        if (status == STATUS_RETRY) {
+        if (!fit) {
             pthread_mutex_unlock(&s->mutex);
             return store_commit(s);
         }

@@ -345,10 +345,13 @@ static nt_status gather(struct stream *m, const struct piece *p, u64 first, u32 
 }
 
 // A unit with rotten bytes in it gets a sum that it does not match, so that it goes on being reported.
-static void sum_parts(const struct store *s, const struct gathered *g, u8 *sums)
+static void sum_parts(struct txn *t, const struct gathered *g, u8 *sums)
 {
+    const struct store *s = t->store;
     u32 size = stream_sum_size(s);
     for (int i = 0; i < g->parts; i++) {
+        if (g->bad[i] != 0)
+            log_refuse(t);
         for (size_t at = 0; at < g->iov[i].iov_len; at += s->unit, sums += size) {
             stream_unit_sum(s, (const u8 *)g->iov[i].iov_base + at, sums);
             bool rotten = at / s->unit < 32 && g->bad[i] >> at / s->unit & 1;
@@ -401,7 +404,7 @@ static nt_status write_new(struct change *c, const struct piece *p, u32 most, u6
     here.len = MIN(p->len, (u64)e.clusters * s->cluster - into);
     TRY(gather(m, &here, e.first, e.clusters, buffer, &g));
     if (stream_summed(m))
-        sum_parts(s, &g, e.sums);
+        sum_parts(c->txn, &g, e.sums);
     TRY(write_data(m, g.iov, g.parts, e.unit * s->unit));
     TRY(switch_mapping(c, &e));
     *written = MIN(here.len, (u64)e.clusters * s->cluster - into);

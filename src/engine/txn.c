@@ -33,20 +33,22 @@ static bool crowded(const struct store *s)
            (s->active + 1) * HELD_PER_TXN > HELD_MAX;
 }
 
-// Why a transaction cannot begin now; SUCCESS: it can (I3). RETRY: a commit would help.
-static nt_status admission(struct store *s, enum txn_kind kind)
+// Why a transaction cannot begin now; SUCCESS: it can (I3), or with *commit it could behind a commit.
+static nt_status admission(struct store *s, enum txn_kind kind, bool *commit)
 {
     struct space *sp = &s->space;
     u64 reserved = (s->active + 1ull) * TXN_PAGES;
+    *commit = false;
     TRY(space_prepare(s));
-    if (atomic_load(&s->cache.dirty_count) + reserved > s->cache.frame_count * 3ull / 4 ||
-        atomic_load(&sp->running.regions) + (s->active + 1) * HELD_PER_TXN > HELD_MAX)
-        return STATUS_RETRY;
+    *commit = atomic_load(&s->cache.dirty_count) + reserved > s->cache.frame_count * 3ull / 4 ||
+              atomic_load(&sp->running.regions) + (s->active + 1) * HELD_PER_TXN > HELD_MAX;
+    if (*commit)
+        return STATUS_SUCCESS;
     u64 floor = kind == TXN_FREEING ? 0 : store_reserve(s);
     if (space_avail_pages(s) >= reserved * s->copies + floor)
         return STATUS_SUCCESS;
-    bool held = atomic_load(&sp->running.units) > 0 || atomic_load(&sp->committing.units) > 0;
-    return held ? STATUS_RETRY : space_full(s);
+    *commit = atomic_load(&sp->running.units) > 0 || atomic_load(&sp->committing.units) > 0;
+    return *commit ? STATUS_SUCCESS : space_full(s);
 }
 
 static void wait_for_others(struct store *s)
@@ -70,8 +72,9 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
             wait_for_others(s);
             continue;
         }
-        status = admission(s, kind);
-        if (status == STATUS_SUCCESS)
+        bool commit;
+        status = admission(s, kind, &commit);
+        if (status == STATUS_SUCCESS && !commit)
             break;
         // What running transactions may still take counts as taken; a delete on a full volume waits until it
         // is known.
@@ -81,7 +84,7 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
         }
         pthread_mutex_unlock(&s->mutex);
         // A replay must not be committed in part.
-        TRY(status != STATUS_RETRY ? status : s->replaying ? STATUS_DISK_CORRUPT_ERROR : store_commit(s));
+        TRY(!commit ? status : s->replaying ? STATUS_DISK_CORRUPT_ERROR : store_commit(s));
         pthread_mutex_lock(&s->mutex);
     }
     struct txn *t = s->pool;

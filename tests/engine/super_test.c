@@ -241,6 +241,12 @@ static void unreadable(struct volume *v, u32 reads, u32 mask, struct sense sense
 
 // Which copies of the superblocks cannot be read now, in the order in which they are looked at: slot 0, slot
 // 1, and their second copies. A slot of which nothing is known may be the newest: no writer may go on.
+static void count_unreadable(void *context, const struct store_event *event)
+{
+    u32 *told = context;
+    *told += event->id == 131 && event->object == 0;
+}
+
 static void an_unreadable_superblock_is_not_a_missing_one(void **state)
 {
     (void)state;
@@ -264,6 +270,9 @@ static void an_unreadable_superblock_is_not_a_missing_one(void **state)
         assert_int_equal(identity.generation, newest - lost);
         unreadable(&v, 4, mask, sense);
         assert_ok(store_open(v.blk, STORE_READONLY, 0, &v.store));
+        u32 told = 0;
+        store_listen(v.store, count_unreadable, &told);
+        assert_int_equal(told, hidden);
         assert_status(dirent_find(v.store, OBJECT_ROOT, STR("new"), &entry),
                       lost ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_SUCCESS);
         assert_ok(store_close(v.store));
