@@ -17,6 +17,7 @@ unshare --mount --pid --fork true 2>/dev/null || cannot 'no namespaces of our ow
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/holdfast-fresh.XXXXXX")
 trap 'rm -rf --one-file-system "$root"' EXIT
 trap 'exit 1' HUP INT TERM
+chmod 755 "$root" # tests become other users
 
 # From where this machine's packages come.
 eval "$(apt-config shell http_proxy Acquire::http::Proxy)"
@@ -31,6 +32,7 @@ git ls-files -z | tar --null --files-from - --create | tar --extract --directory
 
 # shellcheck disable=SC2016 # for the shell in there
 unshare --mount --propagation private --pid --fork --kill-child sh -euc '
+    mount --bind "$0" "$0" # a root is a mount: tests ask for mount namespaces of their own
     for there in /dev /sys; do mount --rbind "$there" "$0$there"; done
     mount -t proc proc "$0/proc"
     exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "http_proxy=$http_proxy" \
