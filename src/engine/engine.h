@@ -145,6 +145,11 @@ void store_get_medium(struct store *s, struct store_medium *medium);
 // Does b hold it? WRONG_VOLUME: another one, or this one with another history. Else the device's failure.
 nt_status store_find_medium(struct blk *b, const struct store_medium *medium);
 
+// The next number of an object. What one store of a volume has given out, the next one must not give again,
+// also if no commit knows of it: a user who knows an object by its number would take another one for it.
+u64 store_next_object(struct store *s);
+void store_skip_objects(struct store *s, u64 next);
+
 // The medium was out of the drive, or may have been, and is proved to be the same: what had not been flushed
 // is not taken as written.
 void store_was_away(struct store *s);

@@ -82,6 +82,18 @@ u64 store_new_object(struct store *s)
     return s->next_object++;
 }
 
+u64 store_next_object(struct store *s)
+{
+    SCOPE_LOCK(&s->mutex);
+    return s->next_object;
+}
+
+void store_skip_objects(struct store *s, u64 next)
+{
+    SCOPE_LOCK(&s->mutex);
+    s->next_object = MAX(s->next_object, next);
+}
+
 void store_uses(struct store *s, u64 writer_feature)
 {
     if (!(atomic_load_explicit(&s->writer_features, memory_order_relaxed) & writer_feature))

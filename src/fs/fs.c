@@ -151,6 +151,7 @@ static nt_status vcb_remount(struct vcb *vcb, struct blk *blk)
     nt_status found = store_find_medium(blk, &vcb->left);
     TRY(found == STATUS_WRONG_VOLUME ? STATUS_SUCCESS : found);
     TRY(vcb_open_store(vcb, blk));
+    store_skip_objects(vcb->store, vcb->next_object);
     store_get_info(vcb->store, &vcb->info);
     vcb->epoch++;
     if (found != STATUS_SUCCESS)
@@ -217,6 +218,7 @@ static void vcb_abandon(struct vcb *vcb)
     vcb_close_streams(vcb);
     store_get_info(vcb->store, &vcb->info);
     store_get_medium(vcb->store, &vcb->left);
+    vcb->next_object = store_next_object(vcb->store);
     vcb->lost += store_lost_so_far(vcb->store);
     dropped |= store_abandon(vcb->store);
     vcb->store = NULL;

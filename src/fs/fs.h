@@ -87,6 +87,7 @@ struct vcb {
     u64 dropped;                   // how often what was not flushed went with a medium that was exchanged
     u64 lost;                      // and what stores that are gone have lost (store_lost)
     struct store_medium left;      // what the medium held when it went away
+    u64 next_object;               // what was given out until then ends here
     struct hold lock;
     pthread_mutex_t rename;
     pthread_mutex_t table;

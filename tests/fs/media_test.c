@@ -658,20 +658,73 @@ static void image_files_swapped_by_rename(void **state)
     unlink(b);
 }
 
+static nt_status node_get(struct file_object *f, u64 id)
+{
+    struct hf_attr attr;
+    struct irp_node n = {.id = id, .attr = &attr};
+    struct irp irp = {.major = IRP_MJ_NODE, .minor = IRP_MN_NODE_GET};
+    irp.p.node = &n;
+    return volume_send(f, &irp);
+}
+
+// What went with its medium before a commit knew of it is gone when the medium is back: neither the handle
+// nor the number leads to what is made afterwards.
+static void a_number_that_went_with_its_medium_is_not_given_again(void **state)
+{
+    (void)state;
+    enum { MANY = 20 };
+    struct file_object lost, made[MANY];
+    FILE_INTERNAL_INFORMATION id;
+    char name[16], letter;
+    u64 done;
+    assert_ok(volume_open(&v, &lost, "lost", FILE_READ_DATA | FILE_WRITE_DATA, FILE_CREATE, 0));
+    assert_ok(write_letter(&lost, 0, 'l'));
+    assert_ok(volume_query(&lost, FileInternalInformation, &id, sizeof id, NULL));
+    blk_sim_insert(sim, B, true);
+    assert_status(volume_probe(&v, "lost", 0), STATUS_OBJECT_NAME_NOT_FOUND);
+    blk_sim_insert(sim, A, true);
+    for (u32 i = 0; i < MANY; i++) { // before the handle is used again
+        FILE_INTERNAL_INFORMATION now;
+        snprintf(name, sizeof name, "made%u", i);
+        assert_ok(volume_open(&v, &made[i], name, FILE_READ_DATA | FILE_WRITE_DATA, FILE_CREATE, 0));
+        assert_ok(write_letter(&made[i], 0, 'm'));
+        assert_ok(volume_query(&made[i], FileInternalInformation, &now, sizeof now, NULL));
+        assert_int_not_equal(now.IndexNumber, id.IndexNumber);
+    }
+    assert_status(node_get(&made[0], (u64)id.IndexNumber), STATUS_FILE_INVALID);
+    assert_status(volume_read(&lost, 0, &letter, 1, &done), STATUS_FILE_INVALID);
+    assert_status(write_letter(&lost, 0, 'x'), STATUS_FILE_INVALID);
+    for (u32 i = 0; i < MANY; i++) {
+        assert_ok(read_letter(&made[i], 0, 'm'));
+        assert_ok(volume_close(&made[i]));
+    }
+    assert_ok(volume_close(&lost));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(case_058_same_medium),           TEST(case_059_wrong_medium),
-        TEST(case_060_old_medium_back),       TEST(case_061_changed_elsewhere),
-        TEST(case_062_empty_drive),           TEST(case_063_one_verify_for_all),
-        TEST(case_064_swap_under_32_reads),   TEST(case_065_swap_while_writing),
-        TEST(loss_is_reported_once),          TEST(case_066_silent_swap),
-        TEST(case_067_foreign_medium_is_raw), TEST(case_082_is_volume_mounted),
-        TEST(check_verify_is_for_the_caller), TEST(closing_while_away),
-        TEST(case_090_random_interleavings),  TEST(a_dismount_hears_of_the_same_medium),
-        TEST(a_drive_that_never_settles),     cmocka_unit_test(image_files_swapped_by_rename),
+        TEST(case_058_same_medium),
+        TEST(case_059_wrong_medium),
+        TEST(case_060_old_medium_back),
+        TEST(case_061_changed_elsewhere),
+        TEST(case_062_empty_drive),
+        TEST(case_063_one_verify_for_all),
+        TEST(case_064_swap_under_32_reads),
+        TEST(case_065_swap_while_writing),
+        TEST(loss_is_reported_once),
+        TEST(case_066_silent_swap),
+        TEST(case_067_foreign_medium_is_raw),
+        TEST(case_082_is_volume_mounted),
+        TEST(check_verify_is_for_the_caller),
+        TEST(closing_while_away),
+        TEST(case_090_random_interleavings),
+        TEST(a_dismount_hears_of_the_same_medium),
+        TEST(a_number_that_went_with_its_medium_is_not_given_again),
+        TEST(a_drive_that_never_settles),
+        cmocka_unit_test(image_files_swapped_by_rename),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
