@@ -45,21 +45,37 @@ static u64 durable(struct store *s)
     return s->durable;
 }
 
+static void next_phase(struct scrubber *c)
+{
+    c->at->phase++;
+    c->at->number = 0;
+    c->key.len = 0;
+    memset(c->seen, 0, sizeof c->seen);
+}
+
 // --- superblocks ---------------------------------------------------------------------------------
+
+// A superblock at its place. Nothing is concluded from a status that is no damage (the medium is away).
+static nt_status look_at_super(struct store *s, u32 slot, u32 copy, struct raw_super *super, bool *good)
+{
+    nt_status status = fresh_super(s, slot, copy, super);
+    *good = status == STATUS_SUCCESS;
+    return status_is_local(status) ? STATUS_SUCCESS : status;
+}
 
 // Both copies of one slot; a copy that is not the newest of the two is written again. The slot that the last
 // commit did not use may hold nothing.
-static void scrub_slot(struct scrubber *c, u32 slot, bool needed)
+static nt_status scrub_slot(struct scrubber *c, u32 slot, bool needed)
 {
     struct store *s = c->s;
     struct raw_super super[2] = {0};
     bool good[2] = {false, false};
     for (u32 copy = 0; copy < s->copies; copy++)
-        good[copy] = fresh_super(s, slot, copy, &super[copy]) == STATUS_SUCCESS;
+        TRY(look_at_super(s, slot, copy, &super[copy], &good[copy]));
     c->at->totals.bytes += (u64)s->copies * SUPER_SIZE;
     u32 best = good[1] && (!good[0] || from_le64(super[1].generation) > from_le64(super[0].generation));
     if (!good[best] && !needed)
-        return;
+        return STATUS_SUCCESS;
     for (u32 copy = 0; copy < s->copies; copy++) {
         if (good[best] && good[copy] && memcmp(&super[copy], &super[best], sizeof super[0]) == 0)
             continue;
@@ -75,9 +91,10 @@ static void scrub_slot(struct scrubber *c, u32 slot, bool needed)
                                                             .length = SUPER_SIZE,
                                                             .text = "a superblock is damaged"};
     }
+    return STATUS_SUCCESS;
 }
 
-static void scrub_supers(struct scrubber *c)
+static nt_status scrub_supers(struct scrubber *c)
 {
     struct store *s = c->s;
     for (; s->settled > 0; s->settled--)
@@ -89,13 +106,16 @@ static void scrub_supers(struct scrubber *c)
     // A commit must not meet us in its slot.
     store_pause_commits(s);
     u32 slot = s->durable % 2;
-    scrub_slot(c, slot, true);
-    if (!s->has_pending)
-        scrub_slot(c, !slot, false);
+    nt_status status = scrub_slot(c, slot, true);
+    if (status == STATUS_SUCCESS && !s->has_pending)
+        status = scrub_slot(c, !slot, false);
     store_resume_commits(s);
     // Not before: the callback may want a commit.
     for (u32 i = 0; i < c->found_count; i++)
         report(c, c->found[i]);
+    TRY(status);
+    next_phase(c);
+    return STATUS_SUCCESS;
 }
 
 // --- pages ---------------------------------------------------------------------------------------
@@ -179,14 +199,6 @@ static nt_status scrub_way(struct scrubber *c, enum page_kind kind, struct page_
         if (bad[level] != 0)
             TRY(report_page(c, kind, level, &t->ptr[level], bad[level]));
     return STATUS_SUCCESS;
-}
-
-static void next_phase(struct scrubber *c)
-{
-    c->at->phase++;
-    c->at->number = 0;
-    c->key.len = 0;
-    memset(c->seen, 0, sizeof c->seen);
 }
 
 static nt_status scrub_space(struct scrubber *c)
@@ -399,17 +411,13 @@ static nt_status resume(struct scrubber *c)
 
 static nt_status run(struct scrubber *c)
 {
-    static nt_status (*const step[])(struct scrubber *) = {
-        [SCRUB_SPACE] = scrub_space, [SCRUB_TREE] = scrub_tree, [SCRUB_DATA] = scrub_data};
+    static nt_status (*const step[])(struct scrubber *) = {[SCRUB_SUPERS] = scrub_supers,
+                                                           [SCRUB_SPACE] = scrub_space,
+                                                           [SCRUB_TREE] = scrub_tree,
+                                                           [SCRUB_DATA] = scrub_data};
     struct scrub_totals *totals = &c->at->totals;
     while (c->at->phase < SCRUB_DONE) {
-        nt_status status = STATUS_SUCCESS;
-        if (c->at->phase == SCRUB_SUPERS) {
-            scrub_supers(c);
-            next_phase(c);
-        } else {
-            status = step[c->at->phase](c);
-        }
+        nt_status status = step[c->at->phase](c);
         c->at->key_length = c->key.len;
         memcpy(c->at->key, c->key.b, c->key.len);
         TRY(status);

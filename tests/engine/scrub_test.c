@@ -421,6 +421,21 @@ static void a_failing_device_ends_it(void **state)
     volume_free(&c.v);
 }
 
+static void a_medium_that_is_away_is_no_damage(void **state)
+{
+    static struct scrub c;
+    (void)state;
+    make(&c, 2);
+    reopen(&c, 0);
+    for (int n = 1; n <= 8; n++) { // the superblocks, and a few pages
+        blk_sim_fail(c.v.blk, SIM_READ, n, (struct sense){SENSE_NOT_READY, 0x3a, 0, BLK_TRANSPORT_OK});
+        assert_status(run_new(&c), STATUS_NO_MEDIA_IN_DEVICE);
+        assert_ok(run(&c));
+        assert_int_equal(c.position.totals.lost + c.position.totals.repaired, 0);
+    }
+    volume_free(&c.v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +451,7 @@ int main(void)
         cmocka_unit_test(positions_of_others_and_nonsense),
         cmocka_unit_test(beside_a_writer),
         cmocka_unit_test(a_failing_device_ends_it),
+        cmocka_unit_test(a_medium_that_is_away_is_no_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
