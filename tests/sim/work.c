@@ -450,7 +450,9 @@ static void use_store(struct worker *k, bool scrub)
     else if (vcb->state == VCB_MOUNTED)
         store_purge(vcb->store);
     hold_release(&vcb->lock);
-    if (status != STATUS_CANCELLED)
+    // What cannot be read counts as lost.
+    bool lost = status == STATUS_DISK_CORRUPT_ERROR && world_happened(k->world, TROUBLE_READ, 0);
+    if (status != STATUS_CANCELLED && !lost)
         done(k->world, "scrubbing", NULL, status, begin);
 }
 
@@ -512,6 +514,7 @@ static void remove_lost(struct world *w, struct file *f)
     struct file_object h;
     ASSERT(open_file(w, &h, f->name, DELETE) == STATUS_SUCCESS);
     ASSERT(volume_delete(&h) == STATUS_SUCCESS && volume_close(&h) == STATUS_SUCCESS);
+    ASSERT(volume_flush(&w->anchor) == STATUS_SUCCESS);
     promise_gone(f);
 }
 
@@ -533,7 +536,7 @@ static void look_at(struct worker *k, struct file *f)
         if (status == STATUS_SUCCESS)
             garbage |= !promise_read(f, begin, at, k->data, got);
     }
-    if (garbage || (status == STATUS_DATA_CHECKSUM_ERROR && f->summed && promise_was_lost())) {
+    if (garbage || (status == STATUS_DATA_CHECKSUM_ERROR && promise_was_lost())) {
         ASSERT(volume_close(&h) == STATUS_SUCCESS);
         remove_lost(k->world, f);
         return;

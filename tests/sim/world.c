@@ -149,7 +149,7 @@ static void add_rule(struct world *w, enum sim_kind kind)
                      .skip = roll(w, 2) == 0 ? 0 : roll(w, 12),
                      .left = counts[roll(w, ARRAY_LEN(counts))],
                      .sense = senses[roll(w, ARRAY_LEN(senses))]};
-    bool good = r.sense.key == SENSE_RECOVERED;
+    bool good = r.sense.key == SENSE_RECOVERED || r.sense.transport == BLK_BUSY; // busy: it has not begun
     bool may_lose = w->plan->troubles & 1u << TROUBLE_CACHE && roll(w, 2) == 0;
     r.loses_cache = may_lose && !good && (kind == SIM_FLUSH || r.sense.asc == 0x29);
     u32 slot = roll(w, RULES);
