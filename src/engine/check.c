@@ -42,10 +42,12 @@ struct checker {
     char path[4096];
 };
 
-// A status that was met, for the check as a whole: no memory and a medium that changed are no damage.
+// A status that was met, for the check as a whole: no memory and a medium that changed or is not
+// ready are no damage, and no look at another place tells more. A time-out tells of its own place.
 static nt_status met(struct checker *c, nt_status status)
 {
-    bool stops = store_may_come_back(status) || status == STATUS_INSUFFICIENT_RESOURCES;
+    bool stops = (store_may_come_back(status) && !status_is_unreadable(status)) ||
+                 status == STATUS_INSUFFICIENT_RESOURCES;
     if (stops && c->stopped == STATUS_SUCCESS)
         c->stopped = status;
     return status;

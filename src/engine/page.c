@@ -459,7 +459,7 @@ nt_status page_repair(struct store *s, struct page *p)
         if (!(bad & (1u << copy)))
             continue;
         nt_status status = io_write(&s->io, p->data, PAGE_SIZE, p->addr[copy]);
-        if (store_may_come_back(status)) {
+        if (store_is_other_medium(status)) {
             atomic_fetch_or(&p->bad_copies, bad);
             return status;
         }

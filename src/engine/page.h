@@ -73,8 +73,8 @@ nt_status cache_write(struct store *s,
 void cache_clean(struct cache *c, struct page *list); // a commit has made them durable
 void cache_purge(struct cache *c);
 // Rewrite damaged copies from the good one. The caller makes sure that the page is still part of the volume.
-// A copy that cannot be written stays as it is (event 131); what the medium says when it went or changed is
-// returned.
+// A copy that cannot be written stays as it is (event 131); what is said by a medium that went or changed
+// is returned, and the copy is tried again later.
 nt_status page_repair(struct store *s, struct page *p);
 static inline struct raw_page *page_head(const struct page *p)
 {

@@ -254,20 +254,18 @@ static nt_status step(struct store *s, struct space_path *path, u32 level, u64 i
 {
     struct space_ptr p = map_pointer(s, path, level);
     struct page *old = NULL;
-    nt_status status = STATUS_SUCCESS;
     *out = NULL;
     if (p.birth != 0) {
         TRY(map_load(s, level, index, &p, path->insist, &old));
-        status = page_repair(s, old);
+        (void)!page_repair(s, old); // the right bytes are here, and an undo may want them
     }
-    if (status == STATUS_SUCCESS && (!write || (old && old->birth == s->generation))) {
+    if (!write || (old && old->birth == s->generation)) {
         *out = old;
         return STATUS_SUCCESS;
     }
     struct space_ptr moved = {s->generation, 0, p.free, p.groups, old ? !p.slot : 0};
     struct ptr ptr = space_page_ptr(s, level, index, &moved);
-    if (status == STATUS_SUCCESS)
-        status = page_new(s, ptr.addr, PAGE_SPACE, level, out);
+    nt_status status = page_new(s, ptr.addr, PAGE_SPACE, level, out);
     if (status != STATUS_SUCCESS) {
         page_put(old);
         return status;

@@ -300,10 +300,15 @@ out:
     return status;
 }
 
-bool store_may_come_back(nt_status status)
+bool store_is_other_medium(nt_status status)
 {
     return status == STATUS_VERIFY_REQUIRED || status == STATUS_NO_MEDIA_IN_DEVICE ||
-           status == STATUS_DEVICE_NOT_READY || status == STATUS_WRONG_VOLUME ||
+           status == STATUS_WRONG_VOLUME;
+}
+
+bool store_may_come_back(nt_status status)
+{
+    return store_is_other_medium(status) || status == STATUS_DEVICE_NOT_READY ||
            status == STATUS_IO_TIMEOUT || status == STATUS_CANCELLED || status == STATUS_RETRY;
 }
 

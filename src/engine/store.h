@@ -91,6 +91,9 @@ void store_event(struct store *s, u32 id, u64 object, u64 offset, u64 length);
 void store_fail(struct store *s, nt_status status);
 // Statuses after which the same medium may come back and take the write.
 bool store_may_come_back(nt_status status);
+// Of these, those that say that another medium may be in the drive, or none: they concern a request that does
+// not need what met them. A time-out tells of one command only.
+bool store_is_other_medium(nt_status status);
 nt_status store_writable(struct store *s); // MEDIA_WRITE_PROTECTED, with the reason as text
 u64 store_new_object(struct store *s);
 void store_uses(struct store *s, u64 writer_feature); // inside a transaction

@@ -127,6 +127,7 @@ struct walk {
     struct key *hop;    // WALK_HOP: where the neighbouring leaf begins (or ends)
     struct ptr missing; // WALK_LOAD: this page is not in the cache
     u32 missing_level;
+    bool leave;               // damaged copies as they are
     bool damaged;             // a page on the way has a damaged copy
     nt_status repaired;       // what the medium said when it was to be repaired
     bool rootless;            // the tree did not have the root's page at hand
@@ -230,48 +231,54 @@ static enum walk_result walk(struct store *s, struct walk *w)
     enum walk_result result = walk_down(s, w);
     if (w->rootless)
         keep_root(s);
-    w->repaired = w->damaged ? repair_way(s, w->key) : STATUS_SUCCESS;
+    w->repaired = w->damaged && !w->leave ? repair_way(s, w->key) : STATUS_SUCCESS;
     return result;
 }
 
-nt_status tree_look(struct store *s, const struct key *key, enum tree_match match, tree_visit *visit,
-                    void *context)
+static nt_status look(struct store *s, struct walk *w)
 {
     struct key next, hop;
-    struct walk w = {.key = key_slice(key), .match = match, .visit = visit, .context = context, .hop = &next};
     struct ptr failed = {0};
+    bool downward = w->match == TREE_AT_MOST || w->match == TREE_BELOW;
+    w->hop = &next;
     for (;;) {
-        enum walk_result result = walk(s, &w);
-        TRY(w.repaired);
+        enum walk_result result = walk(s, w);
+        TRY(w->repaired);
         switch (result) {
         case WALK_FOUND:
-            return w.visited;
+            return w->visited;
         case WALK_NONE:
             return STATUS_NO_SUCH_FILE;
         case WALK_HOP:
             key_set(&hop, key_slice(&next));
-            w.key = key_slice(&hop);
-            w.match = match == TREE_AT_MOST || match == TREE_BELOW ? TREE_BELOW : TREE_AT_LEAST;
+            w->key = key_slice(&hop);
+            w->match = downward ? TREE_BELOW : TREE_AT_LEAST;
             break;
         case WALK_LOAD: {
             struct page *page;
-            nt_status status = page_get(s, &w.missing, PAGE_TREE, w.missing_level, &page);
+            nt_status status = page_get(s, &w->missing, PAGE_TREE, w->missing_level, &page);
             if (status == STATUS_SUCCESS) {
                 page_put(page);
                 break;
             }
             // The page may have been replaced meanwhile, and its place reused: only a pointer that is still
             // there on a second walk tells of damage.
-            if (ptr_same(&failed, &w.missing) || status == STATUS_INSUFFICIENT_RESOURCES) {
+            if (ptr_same(&failed, &w->missing) || status == STATUS_INSUFFICIENT_RESOURCES) {
                 if (status_is_local(status))
                     store_event(s, 131, 0, failed.addr[0], PAGE_SIZE);
                 return status;
             }
-            failed = w.missing;
+            failed = w->missing;
             break;
         }
         }
     }
+}
+
+nt_status tree_look(struct store *s, const struct key *key, enum tree_match match, tree_visit *visit,
+                    void *context)
+{
+    return look(s, &(struct walk){.key = key_slice(key), .match = match, .visit = visit, .context = context});
 }
 
 static nt_status copy_record(void *context, struct slice key, struct slice value)
@@ -287,6 +294,14 @@ static nt_status copy_record(void *context, struct slice key, struct slice value
 nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out)
 {
     return tree_look(s, key, match, copy_record, out);
+}
+
+nt_status tree_find_changed(struct store *s, const struct key *key, struct record *out)
+{
+    return look(
+        s,
+        &(struct walk){
+            .key = key_slice(key), .match = TREE_EQUAL, .visit = copy_record, .context = out, .leave = true});
 }
 
 nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *trace)
@@ -370,7 +385,7 @@ static nt_status repair_way(struct store *s, struct slice key)
     key_set(&k, key);
     nt_status status = path_lock(s, &k, &path);
     if (status != STATUS_SUCCESS) // the reader has what it came for, unless the medium changed
-        return store_may_come_back(status) ? status : STATUS_SUCCESS;
+        return store_is_other_medium(status) ? status : STATUS_SUCCESS;
     for (u32 level = 0; level <= path.top && status == STATUS_SUCCESS; level++)
         status = page_repair(s, path.page[level]);
     path_unlock(s, &path);
@@ -434,14 +449,15 @@ static nt_status page_copy(struct store *s, struct path *path, struct page *old,
 }
 
 // Every page of the path belongs to the running generation afterwards.
-static nt_status path_make_writable(struct store *s, struct path *path)
+static nt_status path_make_writable(struct txn *t, struct path *path)
 {
+    struct store *s = t->store;
     ASSERT_HELD(&s->tree.mutex);
     for (u32 level = path->top + 1; level-- > 0;) {
         struct page *old = path->page[level], *copy;
         if (old->birth == s->generation)
             continue;
-        TRY(page_repair(s, old));
+        TRY(t->undoing ? STATUS_SUCCESS : page_repair(s, old));
         TRY(space_ready_page(s, old->addr));
         TRY(page_copy(s, path, old, level, &copy));
         struct ptr ptr = ptr_of(copy);
@@ -563,7 +579,7 @@ static nt_status put_locked(struct txn *t, struct path *path, const struct key *
     struct slice old = found ? node_value(path->page[0]->data, i) : (struct slice){NULL, 0};
     if (!t->undoing)
         TRY(txn_note_undo(t, key, found ? UNDO_WHOLE : UNDO_ABSENT, 0, old));
-    TRY(path_make_writable(s, path));
+    TRY(path_make_writable(t, path));
     bool in_place = found && old.len == value.len;
     if (!in_place)
         TRY(make_room(s, path, 0, key_slice(key), value.len));
@@ -606,7 +622,7 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
     if (status == STATUS_SUCCESS && !t->undoing)
         status = txn_note_undo(t, key, UNDO_PATCH, offset, (struct slice){old.p + offset, len});
     if (status == STATUS_SUCCESS)
-        status = path_make_writable(t->store, &path);
+        status = path_make_writable(t, &path);
     if (status == STATUS_SUCCESS) {
         struct page *leaf = path.page[0];
         SCOPE_WRITE(&leaf->latch);
@@ -639,13 +655,13 @@ static nt_status join(struct store *s, struct path *path, u32 level, u32 j, bool
     *joined = false;
     nt_status status = page_get(s, &ptr, PAGE_TREE, level, &other);
     if (status != STATUS_SUCCESS)
-        return store_may_come_back(status) ? status : STATUS_SUCCESS;
+        return store_is_other_medium(status) ? status : STATUS_SUCCESS;
     bool fit = node_used(page->data) + node_used(other->data) + KEY_MAX <= PAGE_ROOM * 3 / 4;
     if (fit)
         status = join_ready(s, path, other, level, j < i, &copy);
     if (!fit || status != STATUS_SUCCESS) {
         page_put(other);
-        return store_may_come_back(status) ? status : STATUS_SUCCESS;
+        return store_is_other_medium(status) ? status : STATUS_SUCCESS;
     }
     if (copy) {
         ptr = ptr_of(copy);
@@ -747,7 +763,7 @@ nt_status tree_delete(struct txn *t, const struct key *key)
     if (status == STATUS_SUCCESS && !t->undoing)
         status = txn_note_undo(t, key, UNDO_WHOLE, 0, old);
     if (status == STATUS_SUCCESS)
-        status = path_make_writable(s, &path);
+        status = path_make_writable(t, &path);
     if (status == STATUS_SUCCESS) {
         pthread_rwlock_wrlock(&path.page[0]->latch);
         node_remove(path.page[0]->data, i);

@@ -43,6 +43,8 @@ nt_status tree_look(struct store *s, const struct key *key, enum tree_match matc
                     void *context);
 // The same with a copy.
 nt_status tree_find(struct store *s, const struct key *key, enum tree_match match, struct record *out);
+// The record of an equal key, for an undo: what is damaged on the way is left to others.
+nt_status tree_find_changed(struct store *s, const struct key *key, struct record *out);
 // The next record of an object and kind behind *key; NO_MORE_FILES after the last.
 nt_status tree_next(struct store *s, const struct key *key, u64 object, enum record_kind kind,
                     struct record *record);

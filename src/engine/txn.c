@@ -137,7 +137,7 @@ nt_status txn_note_undo(struct txn *t, const struct key *key, enum undo how, u32
 static nt_status undo_one(struct txn *t, const struct key *key, enum undo how, u32 offset, struct slice old)
 {
     struct record now;
-    nt_status status = tree_find(t->store, key, TREE_EQUAL, &now);
+    nt_status status = tree_find_changed(t->store, key, &now);
     if (status == STATUS_NO_SUCH_FILE)
         return how == UNDO_WHOLE ? tree_put(t, key, old.p, old.len) : STATUS_SUCCESS;
     TRY(status);

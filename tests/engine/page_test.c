@@ -526,6 +526,56 @@ static void a_repair_that_fails(void **state)
     volume_free(&v);
 }
 
+static nt_status no_writes(void *context, enum sim_kind kind, u64 offset, struct sense *sense)
+{
+    (void)offset;
+    (void)sense;
+    const nt_status *status = context;
+    return kind == SIM_WRITE ? *status : STATUS_SUCCESS;
+}
+
+// The right bytes are in memory: a repair that is cut short keeps them from nobody, neither from a reader nor
+// from a writer. It is told, and tried again when the page is next read from the medium.
+static void a_repair_that_is_cut_short(void **state)
+{
+    (void)state;
+    const nt_status says[] = {STATUS_IO_TIMEOUT, STATUS_DEVICE_NOT_READY, STATUS_CANCELLED};
+    for (size_t i = 0; i < ARRAY_LEN(says); i++) {
+        struct volume v;
+        struct txn *t;
+        nt_status status = STATUS_SUCCESS;
+        make(&v, 2);
+        blk_sim_watch(v.blk, no_writes, &status);
+        for (int writer = 0; writer < 2; writer++) {
+            struct ptr leaf = some_leaf(&v);
+            struct key key;
+            damage(&v, leaf.addr[0]);
+            store_purge(v.store);
+            event_count = 0;
+            status = says[i];
+            if (writer) {
+                key_begin(&key, OBJECT_ROOT, KIND_INODE);
+                assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+                assert_ok(txn_end(t, tree_patch(t, &key, 0, NULL, 0)));
+            }
+            for (int n = 0; n < 3; n++)
+                assert_ok(find_name(&v, 1));
+            status = STATUS_SUCCESS;
+            assert_int_equal(v.store->failed, STATUS_SUCCESS);
+            assert_int_equal(event_count, 1);
+            assert_int_equal(last_event.id, 131);
+            assert_int_equal(last_event.offset, leaf.addr[0]);
+            if (writer)
+                continue;
+            store_purge(v.store);
+            assert_ok(find_name(&v, 1));
+            assert_int_equal(last_event.id, 130);
+            copies_agree(&v, &leaf);
+        }
+        volume_free(&v);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_space_page_is_mended_too),
         cmocka_unit_test(a_second_copy_that_cannot_be_read_now),
         cmocka_unit_test(a_repair_that_fails),
+        cmocka_unit_test(a_repair_that_is_cut_short),
         cmocka_unit_test(a_small_cache_serves_a_large_tree),
         cmocka_unit_test(reading_ahead_changes_nothing),
         cmocka_unit_test(nothing_is_read_ahead_for_scattered_reads),
