@@ -75,6 +75,7 @@ struct store {
     u32 settled;               // superblocks that store_open had to write again, for a scrub to report
     _Atomic bool unflushed;    // data was written in place since the last flush
     _Atomic u32 failed;        // nt_status: why the store turned read-only
+    _Atomic bool torn;         // an undo failed: what the tree holds was never its state
     _Atomic bool unfinished;   // work in the orphan list was left there, for damage
     store_event_fn *event_fn;
     void *event_context;

@@ -235,6 +235,12 @@ static enum walk_result walk(struct store *s, struct walk *w)
     return result;
 }
 
+// Half of a transaction is not to be seen: its locks are gone when it has ended.
+static nt_status whole(struct store *s)
+{
+    return atomic_load(&s->torn) ? (nt_status)atomic_load(&s->failed) : STATUS_SUCCESS;
+}
+
 static nt_status look(struct store *s, struct walk *w)
 {
     struct key next, hop;
@@ -242,6 +248,7 @@ static nt_status look(struct store *s, struct walk *w)
     bool downward = w->match == TREE_AT_MOST || w->match == TREE_BELOW;
     w->hop = &next;
     for (;;) {
+        TRY(whole(s));
         enum walk_result result = walk(s, w);
         TRY(w->repaired);
         switch (result) {
@@ -315,6 +322,7 @@ nt_status tree_trace(struct store *s, const struct key *key, struct page_trace *
                      .hop = &hop,
                      .trace = trace};
     struct ptr failed = {0};
+    TRY(whole(s));
     while (walk(s, &w) == WALK_LOAD) {
         struct page *page;
         TRY(w.repaired);

@@ -4,7 +4,7 @@
 // a running store rarely allocates. ("Log" is the log of flushes, log.c, and nothing else.)
 //
 //   I1  Outside the gate there is no half of a transaction, unless the store has failed: an undo that
-//       fails says so before its transaction leaves.
+//       fails says so before its transaction leaves. From then on nothing is read from the tree (`torn`).
 //   I2  Units that a transaction frees are free only when it has succeeded and the log knows of it:
 //       before that no other transaction can take them.
 //   I3  What the transactions inside the gate may dirty has room in the cache and in the volume.
@@ -172,8 +172,10 @@ nt_status txn_end(struct txn *t, nt_status status)
     struct store *s = t->store;
     if (status != STATUS_SUCCESS) {
         nt_status undone = undo(t);
-        if (undone != STATUS_SUCCESS)
+        if (undone != STATUS_SUCCESS) {
             store_fail(s, undone); // I1
+            atomic_store(&s->torn, true);
+        }
         for (u32 i = 0; i < t->alloc_count; i++)
             space_free(s, t->allocs[i].unit, t->allocs[i].units, true);
     } else {

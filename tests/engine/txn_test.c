@@ -408,6 +408,59 @@ static void half_a_transaction_is_never_sealed(void **state)
     volume_free(&v);
 }
 
+static nt_status unreadable(void *context, enum sim_kind kind, u64 offset, struct sense *sense)
+{
+    (void)offset;
+    (void)sense;
+    const bool *on = context;
+    return kind == SIM_READ && *on ? STATUS_DEVICE_DATA_ERROR : STATUS_SUCCESS;
+}
+
+// Enough of them that they fill several pages.
+static void put_numbers(struct volume *v, u64 count)
+{
+    u8 value[1000] = {1};
+    for (u64 n = 0; n < count; n++) {
+        struct txn *t;
+        struct key key = number_key(n);
+        assert_ok(txn_begin(v->store, TXN_NORMAL, &t));
+        assert_ok(txn_end(t, tree_put(t, &key, value, sizeof value)));
+    }
+    assert_ok(store_commit(v->store));
+}
+
+// Where an undo failed no reader sees what it left, but is told why.
+static void half_a_transaction_is_never_read(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct txn *t;
+    struct record record;
+    struct page_trace trace;
+    struct key low = number_key(0), high = number_key(KEYS - 1);
+    bool on = false;
+    volume_make(&v, 16 * MIB, 4096, 2, 0);
+    blk_sim_watch(v.blk, unreadable, &on);
+    put_numbers(&v, KEYS);
+    store_purge(v.store);
+    assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+    assert_ok(tree_delete(t, &low));
+    // As if the highest record had been changed as well, in a page that is not in memory.
+    assert_ok(txn_note_undo(t, &high, UNDO_WHOLE, 0, (struct slice){(const u8 *)"x", 1}));
+    on = true;
+    assert_status(txn_end(t, STATUS_CANCELLED), STATUS_CANCELLED);
+    on = false;
+    assert_status((nt_status)v.store->failed, STATUS_DEVICE_DATA_ERROR);
+    assert_status(tree_find(v.store, &low, TREE_EQUAL, &record), STATUS_DEVICE_DATA_ERROR);
+    assert_status(tree_trace(v.store, &low, &trace), STATUS_DEVICE_DATA_ERROR);
+    assert_status(txn_begin(v.store, TXN_NORMAL, &t), STATUS_MEDIA_WRITE_PROTECTED);
+    store_abandon(v.store);
+    assert_ok(store_open(v.blk, 0, 0, &v.store));
+    assert_ok(tree_find(v.store, &low, TREE_EQUAL, &record));
+    volume_check(&v);
+    volume_free(&v);
+}
+
 // Transactions go on while a commit is being written.
 static void work_goes_on_while_a_commit_writes(void **state)
 {
@@ -516,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_commit_never_cuts_a_transaction),
         cmocka_unit_test(the_gate_waits_for_open_transactions),
         cmocka_unit_test(half_a_transaction_is_never_sealed),
+        cmocka_unit_test(half_a_transaction_is_never_read),
         cmocka_unit_test(work_goes_on_while_a_commit_writes),
         cmocka_unit_test(a_full_volume_takes_only_freeing_work),
         cmocka_unit_test(a_failed_commit_ends_all_writing),
