@@ -174,6 +174,8 @@ static nt_status decode_orphan(struct slice key, struct slice value, struct orph
     if (key.len != 9 + 8)
         return STATUS_DISK_CORRUPT_ERROR;
     *o = (struct orphan){.id = get_be64(key.p + 9), .tail = value.len > 0};
+    if (o->id < OBJECT_FIRST) // of the volume itself
+        return STATUS_DISK_CORRUPT_ERROR;
     if (!o->tail)
         return STATUS_SUCCESS;
     o->stream.len = (u16)(value.len - MIN(value.len, 8u));

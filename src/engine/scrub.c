@@ -80,8 +80,10 @@ static nt_status scrub_slot(struct scrubber *c, u32 slot, bool needed)
         if (good[best] && good[copy] && memcmp(&super[copy], &super[best], sizeof super[0]) == 0)
             continue;
         u64 at = slot * SUPER_SPACING + copy * s->mirror_gap;
-        bool repaired =
-            good[best] && io_write(&s->io, &super[best], sizeof super[best], at) == STATUS_SUCCESS;
+        nt_status status =
+            good[best] ? io_write(&s->io, &super[best], sizeof super[best], at) : STATUS_DISK_CORRUPT_ERROR;
+        bool repaired = status == STATUS_SUCCESS;
+        TRY(status_is_local(status) || status == STATUS_MEDIA_WRITE_PROTECTED ? STATUS_SUCCESS : status);
         atomic_fetch_add(&s->repairs, repaired);
         store_event(s, repaired ? 130 : 131, 0, at, SUPER_SIZE);
         c->found[c->found_count++] = (struct check_finding){.kind = CHECK_SUPER,

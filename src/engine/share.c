@@ -21,13 +21,24 @@ static nt_status sums_of(struct store *s, struct extent *e)
     return STATUS_SUCCESS;
 }
 
-// Map an extent of m in the target too, with sums or without.
-static nt_status convert_extent(struct txn *t, struct stream *m, struct extent *e, bool with_sums, u64 target)
+// Map a part of an extent of m in the target too.
+static nt_status convert_part(struct txn *t, struct stream *m, struct extent *e, const struct extent *part,
+                              u64 target)
 {
+    TRY(refs_add(t, part->unit, (u64)part->clusters * t->store->cluster_units));
+    TRY(extent_put(t, target, part));
+    e->flags |= EXTENT_SHARED;
+    return extent_put(t, stream_data(m), e);
+}
+
+// In steps, each with a transaction of its own, which begins when the data have been read.
+static nt_status convert_extent(struct stream *m, struct extent *e, bool with_sums, u64 target)
+{
+    enum { STEP = 1 << 20 };
     struct store *s = m->store;
-    u32 most = extent_most(s, with_sums);
-    TRY(refs_add(t, e->unit, (u64)e->clusters * s->cluster_units));
+    u32 most = with_sums ? MIN(extent_most(s, true), STEP / s->cluster) : extent_most(s, false);
     for (u32 at = 0; at < e->clusters; at += most) {
+        struct txn *t;
         struct extent part = {.first = e->first + at,
                               .unit = e->unit + (u64)at * s->cluster_units,
                               .clusters = MIN(most, e->clusters - at),
@@ -35,10 +46,10 @@ static nt_status convert_extent(struct txn *t, struct stream *m, struct extent *
                               .birth = e->birth};
         if (with_sums)
             TRY(sums_of(s, &part));
-        TRY(extent_put(t, target, &part));
+        TRY(txn_begin(s, TXN_NORMAL, &t));
+        TRY(txn_end(t, convert_part(t, m, e, &part, target)));
     }
-    e->flags |= EXTENT_SHARED;
-    return extent_put(t, stream_data(m), e);
+    return STATUS_SUCCESS;
 }
 
 // May this extent be converted? Not if another one uses its clusters, and not if they are rotten: without
@@ -63,14 +74,12 @@ static nt_status convert_all(struct stream *m, bool with_sums, u64 target)
 {
     for (u64 cluster = 0;;) {
         struct extent e;
-        struct txn *t;
         nt_status status = stream_extent(m->store, &m->raw, cluster, UINT64_MAX, &e);
         if (status == STATUS_NO_SUCH_FILE)
             return STATUS_SUCCESS;
         TRY(status);
         TRY(convertible(m, &e));
-        TRY(txn_begin(m->store, TXN_NORMAL, &t));
-        TRY(txn_end(t, convert_extent(t, m, &e, with_sums, target)));
+        TRY(convert_extent(m, &e, with_sums, target));
         cluster = e.first + e.clusters;
     }
 }

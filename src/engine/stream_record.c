@@ -38,7 +38,8 @@ nt_status stream_decode(struct slice key, struct slice value, struct raw_stream 
     if (!(inode && value.len == sizeof(struct raw_inode)) && !(named && value.len > sizeof *raw))
         return STATUS_FILE_CORRUPT_ERROR;
     memcpy(raw, value.p + (inode ? offsetof(struct raw_inode, data) : 0), sizeof *raw);
-    return STATUS_SUCCESS;
+    // The objects below the root are the volume's own.
+    return from_le64(raw->data) < OBJECT_ROOT ? STATUS_FILE_CORRUPT_ERROR : STATUS_SUCCESS;
 }
 
 nt_status stream_load(struct store *s, const struct key *key, struct raw_stream *raw)

@@ -422,6 +422,40 @@ static void odd_orphans_are_left_alone_and_reported(void **state)
     }
 }
 
+// The objects below the first one are the volume's own: reference counts, the tag index, the list itself.
+static void the_volume_itself_is_not_taken_apart(void **state)
+{
+    (void)state;
+    for (u64 id = 0; id < OBJECT_FIRST; id++) {
+        struct volume v;
+        struct txn *t;
+        struct key key;
+        struct record record;
+        struct inode inode;
+        u64 orphan;
+        volume_make(&v, 8 * MIB, 4096, 2, 0);
+        u64 file = volume_create(&v, OBJECT_ROOT, "f", false);
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(stream_create(t, file, STR("s"), CHECKSUM_TYPE_NONE));
+        assert_ok(txn_end(t, object_orphan(t, id)));
+        key_begin(&key, file, KIND_STREAM);
+        key_add(&key, "S", 1);
+        assert_ok(tree_find(v.store, &key, TREE_EQUAL, &record));
+        ((struct raw_stream *)record.value)->data = to_le64(id);
+        assert_ok(txn_begin(v.store, TXN_NORMAL, &t));
+        assert_ok(txn_end(t, tree_put(t, &key, record.value, record.len)));
+        assert_ok(txn_begin(v.store, TXN_FREEING, &t));
+        assert_status(txn_end(t, stream_remove(t, file, STR("s"), &orphan)),
+                      id < OBJECT_ROOT ? STATUS_FILE_CORRUPT_ERROR : STATUS_SUCCESS);
+        assert_ok(store_close(v.store));
+        assert_ok(store_open(v.blk, 0, 0, &v.store));
+        assert_ok(inode_get(v.store, OBJECT_ROOT, &inode));
+        assert_ok(inode_get(v.store, file, &inode));
+        assert_ok(store_close(v.store));
+        blk_close(v.blk);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +468,7 @@ int main(void)
         cmocka_unit_test(reaping_can_be_cut_short_anywhere),
         cmocka_unit_test(orphan_with_a_stray_piece_of_reparse_data),
         cmocka_unit_test(odd_orphans_are_left_alone_and_reported),
+        cmocka_unit_test(the_volume_itself_is_not_taken_apart),
     };
     return cmocka_run_group_tests_name("orphan", tests, NULL, NULL);
 }

@@ -393,6 +393,35 @@ static void sums_are_made_and_dropped(void **state)
     }
 }
 
+// An extent of many steps: a transaction for each, and every byte as it was.
+static void a_large_extent_gets_its_sums_in_steps(void **state)
+{
+    (void)state;
+    enum { STEPS = 9 };
+    static const u32 clusters[] = {4096, 65536};
+    for (size_t i = 0; i < ARRAY_LEN(clusters); i++) {
+        struct volume v;
+        size_t done;
+        volume_make(&v, 64 * MIB, clusters[i], 2, OPTION_CASE_SENSITIVE);
+        struct stream *m = make(&v, "f", CHECKSUM_TYPE_NONE);
+        u8 *bytes = malloc(STEPS * MIB), *read = malloc(STEPS * MIB);
+        u32 rng = 1;
+        for (u32 at = 0; at < STEPS * MIB; at++)
+            bytes[at] = (u8)volume_random(&rng, 256);
+        assert_ok(stream_write(m, 0, bytes, STEPS * MIB, &done));
+        for (int summed = 1; summed >= 0; summed--) {
+            assert_ok(stream_set_integrity(m, summed ? CHECKSUM_TYPE_CRC64 : CHECKSUM_TYPE_NONE, false));
+            assert_ok(stream_read(m, 0, read, STEPS * MIB, &done));
+            assert_memory_equal(read, bytes, STEPS * MIB);
+            volume_check(&v);
+        }
+        free(bytes);
+        free(read);
+        stream_close(m);
+        volume_free(&v);
+    }
+}
+
 // What a cut-off write left behind the end gets no good sum with the rest of its cluster.
 static void a_dirty_tail_is_zero_before_it_gets_sums(void **state)
 {
@@ -613,6 +642,7 @@ int main(void)
         cmocka_unit_test(rot_in_shared_clusters_shows_in_both),
         cmocka_unit_test(a_cluster_has_at_most_8175_users),
         cmocka_unit_test(sums_are_made_and_dropped),
+        cmocka_unit_test(a_large_extent_gets_its_sums_in_steps),
         cmocka_unit_test(a_dirty_tail_is_zero_before_it_gets_sums),
         cmocka_unit_test(rot_keeps_its_sums_when_they_are_not_enforced),
         cmocka_unit_test(flags_alone_change_nothing_else),
