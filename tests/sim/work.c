@@ -187,7 +187,8 @@ static void do_write(struct worker *k, struct file *f, struct file_object *h, u6
         block_set(f, first + i, op, value);
         block_fill(value, k->data + (size_t)i * BLOCK);
     }
-    state_set(f, op, size + 1, MAX(size, end) + 1);
+    // What gave it this size may be lost while the write is on its way.
+    state_set(f, op, (begins_once(k->world) ? size : MIN(size, end)) + 1, MAX(size, end) + 1);
     nt_status status = write_part(h, offset, k->data, (size_t)count * BLOCK, &written);
     bool refused = status != STATUS_SUCCESS && f->summed && begins_once(k->world);
     for (u32 i = (u32)(written / BLOCK); refused && i < count; i++)
