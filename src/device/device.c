@@ -69,6 +69,7 @@ static u32 trace_code(const struct irp *irp)
 static nt_status call_driver(const struct driver *driver, struct device *device, struct irp *irp)
 {
     irp->information = 0;
+    irp->done = (struct irp_done){0};
     u32 code = trace_code(irp);
     nt_status status = (unsigned)irp->major < IRP_MJ_COUNT && driver->dispatch[irp->major]
                            ? driver->dispatch[irp->major](device, irp)

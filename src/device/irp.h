@@ -104,6 +104,14 @@ struct irp_node {
 // Volume privileges of the caller, checked where a row of the control-code table asks for one.
 enum irp_privilege { PRIVILEGE_CREATE_SYMBOLIC_LINK = 1, PRIVILEGE_MANAGE_VOLUME = 2 };
 
+// What a driver has done of a request before it met a medium that must be verified: its next try does the
+// rest.
+struct irp_done {
+    u64 epoch;  // of the volume (fs.h) that it was done to; 0: nothing is done
+    u64 bytes;  // written
+    u64 object; // made
+};
+
 struct irp {
     enum irp_major major;
     enum irp_minor minor;
@@ -114,6 +122,7 @@ struct irp {
     struct file_object *file;   // NULL for requests that kernel parts make for themselves
     const _Atomic bool *cancel; // set by another thread to end a waiting request with CANCELLED; may be NULL
     u64 information;            // the second half of the status block; set to 0 by dev_call before dispatch
+    struct irp_done done;       // the driver's own; set to 0 by dev_call too
     union {
         struct {
             struct str path; // components after the device, without a leading separator; empty: the volume

@@ -11,7 +11,10 @@ nt_status stream_delete(struct fcb *fcb, struct str name)
     u64 orphan = 0;
     TRY(txn_begin(store, TXN_FREEING, &t));
     TRY(txn_end(t, stream_remove(t, fcb->id, name, &orphan)));
-    return orphan ? object_reap(store, orphan) : STATUS_SUCCESS;
+    // What fails now only takes room until the volume is opened again.
+    nt_status reaped = orphan ? object_reap(store, orphan) : STATUS_SUCCESS;
+    (void)reaped;
+    return STATUS_SUCCESS;
 }
 
 // The last handle of a stream that is to be deleted. fcb.lock is held exclusive.
@@ -20,7 +23,8 @@ static nt_status delete_stream(struct scb *scb)
     if (scb->stream)
         stream_close(scb->stream);
     scb->stream = NULL;
-    return stream_delete(scb->fcb, (struct str){scb->name, scb->name_len});
+    nt_status status = stream_delete(scb->fcb, (struct str){scb->name, scb->name_len});
+    return status == STATUS_OBJECT_NAME_NOT_FOUND ? STATUS_SUCCESS : status; // another closer was faster
 }
 
 static nt_status is_deletable(struct vcb *vcb, const struct fcb *fcb, bool *yes)
@@ -30,11 +34,13 @@ static nt_status is_deletable(struct vcb *vcb, const struct fcb *fcb, bool *yes)
 }
 
 // Is the name still the file's, and still to go? A POSIX caller may have been faster. Both locks are held.
-static bool is_doomed(struct vcb *vcb, const struct fcb *parent, struct str name, const struct fcb *fcb)
+static nt_status is_doomed(struct vcb *vcb, const struct fcb *parent, struct str name, const struct fcb *fcb,
+                           bool *yes)
 {
     struct dirent now;
-    return fcb->delete_pending && dirent_find(vcb->store, parent->id, name, &now) == STATUS_SUCCESS &&
-           now.id == fcb->id;
+    nt_status status = dirent_find(vcb->store, parent->id, name, &now);
+    *yes = fcb->delete_pending && status == STATUS_SUCCESS && now.id == fcb->id;
+    return status == STATUS_OBJECT_NAME_NOT_FOUND ? STATUS_SUCCESS : status;
 }
 
 static nt_status unlink_doomed(struct vcb *vcb, struct fcb *fcb, const struct ccb *doomed)
@@ -44,26 +50,33 @@ static nt_status unlink_doomed(struct vcb *vcb, struct fcb *fcb, const struct cc
     u64 parent_id;
     TRY(ccb_name(vcb, doomed, &parent_id, &entry));
     TRY(fcb_get(vcb, parent_id, &parent));
-    nt_status status = STATUS_SUCCESS;
+    nt_status status;
     struct str name = {entry.name, entry.name_len};
     {
         SCOPE_FCB(parent);
         SCOPE_FCB(fcb);
-        if (is_doomed(vcb, parent, name, fcb))
+        bool yes;
+        status = is_doomed(vcb, parent, name, fcb, &yes);
+        if (status == STATUS_SUCCESS && yes)
             status = file_unlink(vcb, parent, name, fcb);
-        fcb->delete_pending = false;
+        fcb->delete_pending &= status == STATUS_VERIFY_REQUIRED; // then there is another try
     }
     fcb_put(parent);
     return status;
 }
 
+static nt_status reap(struct vcb *vcb, struct fcb *fcb)
+{
+    fcb_close_streams(fcb);
+    return object_reap(vcb->store, fcb->id);
+}
+
 // The handle with which a file is to be deleted: its name goes, and with the last name and the last handle
 // its data. A directory is empty: it was when its deletion became pending, and nothing is made in it since.
-static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
+static nt_status delete_file(struct vcb *vcb, struct ccb *ccb)
 {
     struct fcb *fcb = ccb->scb->fcb;
     struct ccb doomed;
-    bool gone;
     {
         SCOPE_FCB(fcb);
         doomed = *fcb->doomed;
@@ -73,12 +86,9 @@ static nt_status delete_file(struct vcb *vcb, const struct ccb *ccb)
     {
         SCOPE_FCB(fcb);
         fcb->deleting = false;
-        gone = fcb->deleted && fcb->handles == 0;
+        ccb->reaps = fcb->deleted && fcb->handles == 0;
     }
-    if (!gone)
-        return status;
-    fcb_close_streams(fcb);
-    return object_reap(vcb->store, fcb->id);
+    return ccb->reaps ? reap(vcb, fcb) : status;
 }
 
 // FILE_DELETE_ON_CLOSE makes the deletion pending; a directory that is not empty is spared.
@@ -126,6 +136,7 @@ static nt_status cleanup_volume(struct vcb *vcb, struct irp *irp)
     return STATUS_SUCCESS;
 }
 
+// May be called again for a handle, to do what the medium kept it from doing.
 nt_status fs_cleanup(struct vcb *vcb, struct irp *irp)
 {
     struct ccb *ccb = irp_ccb(irp);
@@ -136,25 +147,27 @@ nt_status fs_cleanup(struct vcb *vcb, struct irp *irp)
     struct scb *scb = ccb->scb;
     struct fcb *fcb = scb->fcb;
     nt_status status = STATUS_SUCCESS;
-    bool known, reachable, doomed, orphan;
+    bool known, reachable, doomed;
     lock_release_all(scb, irp->file);
     {
         SCOPE_FCB(fcb);
         known = vcb->state == VCB_MOUNTED && fcb->epoch == vcb->epoch && !fcb->invalid;
         reachable = known && !fcb->deleted;
-        share_remove(scb, irp->file->access, irp->file->share);
-        scb->handles--;
-        fcb->handles--;
+        bool first = !ccb->cleaned;
+        if (first) {
+            share_remove(scb, irp->file->access, irp->file->share);
+            scb->handles--;
+            fcb->handles--;
+        }
+        ccb->cleaned = true;
         if (reachable)
             status = settle(vcb, ccb);
         doomed = reachable && is_due(fcb, ccb);
         fcb->deleting |= doomed;
-        orphan = known && fcb->deleted && !fcb->deleting && fcb->handles == 0;
+        ccb->reaps |= first && fcb_is_free(fcb); // its last name went while it was open
     }
-    if (orphan) { // its last name went while it was open
-        fcb_close_streams(fcb);
-        return object_reap(vcb->store, fcb->id);
-    }
+    if (ccb->reaps && known)
+        return reap(vcb, fcb);
     return doomed ? delete_file(vcb, ccb) : status;
 }
 

@@ -174,7 +174,8 @@ static nt_status drop_named_streams(struct fcb *fcb)
     return status == STATUS_NO_MORE_FILES ? STATUS_SUCCESS : status;
 }
 
-// The file becomes an ordinary empty one with the attributes asked for.
+// The file becomes an ordinary empty one with the attributes asked for: they come last, since what they were
+// decides what is to be done.
 static nt_status overwrite(struct open *o, struct fcb *fcb, struct scb *scb)
 {
     struct inode inode = fcb->inode;
@@ -192,6 +193,10 @@ static nt_status overwrite(struct open *o, struct fcb *fcb, struct scb *scb)
     inode.attributes |= FILE_ATTRIBUTE_ARCHIVE;
     inode_touch(&inode, TIME_WRITTEN | TIME_CHANGED, time_now());
     inode.reparse_tag = 0;
+    TRY(stream_set_size(scb->stream, 0));
+    if (sparse)
+        TRY(stream_set_sparse(scb->stream, false));
+    TRY(drop_named_streams(fcb));
     TRY(txn_begin(o->vcb->store, TXN_FREEING, &t));
     nt_status status = fcb->inode.reparse_tag ? reparse_delete(t, fcb->id) : STATUS_SUCCESS;
     if (status == STATUS_SUCCESS)
@@ -199,10 +204,7 @@ static nt_status overwrite(struct open *o, struct fcb *fcb, struct scb *scb)
     TRY(txn_end(t, status));
     fcb->inode = inode;
     fcb->dirty = false;
-    TRY(stream_set_size(scb->stream, 0));
-    if (sparse)
-        TRY(stream_set_sparse(scb->stream, false));
-    return drop_named_streams(fcb);
+    return STATUS_SUCCESS;
 }
 
 static nt_status create_stream(struct open *o, struct fcb *fcb)
@@ -212,7 +214,9 @@ static nt_status create_stream(struct open *o, struct fcb *fcb)
     if (fcb->inode.attributes & FILE_ATTRIBUTE_INTEGRITY_STREAM)
         algorithm = o->vcb->info.cluster == 65536 ? CHECKSUM_TYPE_CRC64 : CHECKSUM_TYPE_CRC32;
     TRY(txn_begin(o->vcb->store, TXN_NORMAL, &t));
-    return txn_end(t, stream_create(t, fcb->id, o->stream, algorithm));
+    TRY(txn_end(t, stream_create(t, fcb->id, o->stream, algorithm)));
+    irp_note(o->irp, o->vcb);
+    return STATUS_SUCCESS;
 }
 
 // The stream that is to be opened, and what the create will have done to it.
@@ -224,6 +228,10 @@ static nt_status find_stream(struct open *o, struct fcb *fcb, struct scb **scb, 
               : disposition == FILE_SUPERSEDE ? FILE_SUPERSEDED
                                               : FILE_OVERWRITTEN;
     nt_status status = scb_get(fcb, name, scb);
+    if (irp_is_done(o->irp)) { // made by the last try
+        *action = FILE_CREATED;
+        return status;
+    }
     if (status == STATUS_OBJECT_NAME_NOT_FOUND && name.len && may_create(disposition)) {
         if (fcb->inode.attributes & FILE_ATTRIBUTE_READONLY && !fcb_is_directory(fcb))
             return STATUS_ACCESS_DENIED;
@@ -334,7 +342,21 @@ static nt_status make(struct open *o, struct fcb *parent, struct inode *inode)
     return STATUS_SUCCESS;
 }
 
-// parent.lock is held exclusive, so nobody finds the new file before it is open.
+static nt_status open_made(struct open *o, u64 id)
+{
+    struct fcb *fcb;
+    TRY(fcb_get(o->vcb, id, &fcb));
+    nt_status status;
+    {
+        SCOPE_FCB(fcb);
+        status = fcb->deleted || fcb->delete_pending ? STATUS_DELETE_PENDING : open_stream(o, fcb, true);
+    }
+    fcb_put(fcb);
+    return status;
+}
+
+// parent.lock is held exclusive, so nobody finds the new file before it is open, unless it takes a second
+// try.
 static nt_status create_new(struct open *o, struct fcb *parent)
 {
     u32 options = o->irp->p.create.options;
@@ -348,16 +370,10 @@ static nt_status create_new(struct open *o, struct fcb *parent)
     if (options & FILE_DELETE_ON_CLOSE && o->irp->p.create.attributes & FILE_ATTRIBUTE_READONLY)
         return STATUS_CANNOT_DELETE;
     struct inode inode = inode_new(o->vcb, parent, o->irp->p.create.attributes, directory);
-    struct fcb *fcb;
     TRY(make(o, parent, &inode));
-    TRY(fcb_get(o->vcb, inode.id, &fcb));
-    nt_status status;
-    {
-        SCOPE_FCB(fcb);
-        status = open_stream(o, fcb, true);
-    }
-    fcb_put(fcb);
-    return status;
+    irp_note(o->irp, o->vcb);
+    o->irp->done.object = inode.id;
+    return open_made(o, inode.id);
 }
 
 // --- the request ---------------------------------------------------------------------------------
@@ -374,6 +390,10 @@ static nt_status open_in(struct open *o, struct fcb *parent)
     struct dirent entry;
     if (parent->deleted)
         return STATUS_OBJECT_PATH_NOT_FOUND;
+    if (o->irp->done.object) {
+        remember_name(o->ccb, parent->id, o->name);
+        return open_made(o, o->irp->done.object);
+    }
     nt_status status = dirent_find(o->vcb->store, parent->id, o->name, &entry);
     if (status == STATUS_OBJECT_NAME_NOT_FOUND && may_create(o->irp->p.create.disposition)) {
         remember_name(o->ccb, parent->id, o->name);
@@ -465,7 +485,7 @@ static nt_status open_unnamed(struct open *o)
         if (status == STATUS_SUCCESS)
             return node_fcb_attr(fcb, o->irp->p.create.attr);
     }
-    node_reap(fcb);
+    fcb_reap(fcb);
     return status;
 }
 

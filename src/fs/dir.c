@@ -257,9 +257,11 @@ static nt_status begin(struct ccb *ccb, const struct irp *irp, struct listing *l
     return STATUS_SUCCESS;
 }
 
-static void end(struct ccb *ccb, const struct listing *l)
+// again: nothing was listed, and the same call comes again.
+static void end(struct ccb *ccb, const struct listing *l, bool again)
 {
     SCOPE_LOCK(&ccb->scb->mutex);
+    ccb->listed = !again;
     ccb->position = l->position;
     ccb->exhausted = l->exhausted;
     ccb->dots = l->dots;
@@ -291,7 +293,7 @@ nt_status fs_directory_control(struct vcb *vcb, struct irp *irp)
     bool first;
     TRY(begin(ccb, irp, &l, &first));
     nt_status status = fill(&l, c, irp);
-    end(ccb, &l);
+    end(ccb, &l, first && !irp->p.directory.restart && status == STATUS_VERIFY_REQUIRED);
     fcb_mark_read(ccb->scb->fcb, ccb);
     return status == STATUS_NO_MORE_FILES && first ? STATUS_NO_SUCH_FILE : status;
 }

@@ -341,7 +341,10 @@ nt_status fs_enter(struct vcb *vcb, struct irp *irp)
 {
     TRY(enter(vcb, irp->flags, false));
     struct ccb *ccb = irp_ccb(irp);
-    nt_status status = ccb && ccb->scb ? fcb_verify(ccb->scb->fcb) : STATUS_SUCCESS;
+    // What this request has done may have gone with a medium that was exchanged meanwhile.
+    nt_status status = irp->done.epoch && irp->done.epoch != vcb->epoch ? STATUS_WRONG_VOLUME
+                       : ccb && ccb->scb                                ? fcb_verify(ccb->scb->fcb)
+                                                                        : STATUS_SUCCESS;
     if (status != STATUS_SUCCESS)
         fs_leave(vcb);
     return status;
@@ -399,7 +402,10 @@ static nt_status request_once(struct vcb *vcb, struct irp *irp)
     return status;
 }
 
-// A request that met a changed medium on its way is tried again when the medium proves to be ours.
+// A request that met a changed medium on its way is tried again when the medium proves to be ours: whole,
+// with what its handler has noted of the last try (irp_note). The rule for handlers: each step before the
+// first that changes something may fail, and so may each that can be done again with the same result, or that
+// is skipped when it is noted as done. What is taken apart after the last name went (object_reap) may wait.
 static nt_status dispatch(struct device *device, struct irp *irp)
 {
     if (irp->major == IRP_MJ_FILE_SYSTEM_CONTROL && irp->minor == IRP_MN_MOUNT_VOLUME)
@@ -426,14 +432,26 @@ static nt_status dispatch(struct device *device, struct irp *irp)
     return status;
 }
 
-// A handle can always be closed, whatever became of its volume.
+// A handle can always be closed, whatever became of its volume. What is left to do when its medium proves to
+// be ours is done then.
 static nt_status dispatch_cleanup(struct device *device, struct irp *irp)
 {
     struct vcb *vcb = device->extension;
-    if (fs_enter(vcb, irp) != STATUS_SUCCESS)
-        hold_read(&vcb->lock);
-    nt_status status = fs_cleanup(vcb, irp);
-    fs_leave(vcb);
+    nt_status status = STATUS_SUCCESS;
+    for (int turn = 0; turn < VERIFY_TURNS; turn++) {
+        nt_status entered = fs_enter(vcb, irp);
+        if (entered != STATUS_SUCCESS)
+            hold_read(&vcb->lock);
+        status = fs_cleanup(vcb, irp);
+        fs_leave(vcb);
+        if (turn > 0 && entered != STATUS_SUCCESS)
+            return entered;
+        if (status != STATUS_VERIFY_REQUIRED)
+            break;
+        nt_status verified = dev_verify(vcb->real, irp->flags);
+        if (verified != STATUS_SUCCESS && verified != STATUS_WRONG_VOLUME)
+            return verified;
+    }
     return status;
 }
 

@@ -167,6 +167,8 @@ struct ccb {
     bool user_set_created, user_set_accessed, user_set_written,
         user_set_changed; // by FileBasicInformation: no automatic update
     _Atomic u64 told; // of the losses (ccb_lost_so_far): those of before its time, or that a flush has told
+    bool cleaned;     // it counts no more
+    bool reaps;       // and takes apart what it was the last to keep
     bool wrote_raw;   // volume handle: the medium was written behind the file system
     bool listed;      // directory: the first call was made, pattern is set
     bool exhausted;   // the pattern is a plain name, and that was answered

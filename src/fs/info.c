@@ -543,9 +543,12 @@ static nt_status set_size(struct vcb *vcb, struct irp *irp, bool only_shrink)
     stream_get_info(ccb->scb->stream, &info);
     if (size == info.size || (only_shrink && size > info.size))
         return STATUS_SUCCESS;
-    TRY(file_explain(vcb, ccb, MIN(size, info.size), 1, set_stream_size(ccb->scb, size)));
-    fcb_mark_written(ccb->scb->fcb, ccb);
-    return STATUS_SUCCESS;
+    u64 edge = MIN(size, info.size);
+    nt_status status = set_stream_size(ccb->scb, size);
+    stream_get_info(ccb->scb->stream, &info);
+    if (info.size == size) // though what was cut off may not be taken apart yet
+        fcb_mark_written(ccb->scb->fcb, ccb);
+    return file_explain(vcb, ccb, edge, 1, status);
 }
 
 static nt_status set_end_of_file(struct vcb *vcb, struct irp *irp)

@@ -55,9 +55,6 @@ nt_status node_create(struct vcb *vcb, struct irp *irp);
 // reach it. *out: one reference.
 nt_status node_create_unnamed(struct vcb *vcb, u64 directory, const struct hf_node_new *what,
                               struct fcb **out);
-// What is left of an object that has no names and that nobody has open. What fails here only takes room until
-// the volume is opened again.
-void node_reap(struct fcb *fcb);
 nt_status node_link(struct vcb *vcb, struct irp *irp);
 nt_status node_unlink(struct vcb *vcb, struct irp *irp);
 nt_status node_rename(struct vcb *vcb, struct irp *irp);

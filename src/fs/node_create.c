@@ -72,17 +72,24 @@ static nt_status make(struct making *m)
     return STATUS_SUCCESS;
 }
 
-static nt_status create(struct vcb *vcb, const struct irp_node *n, const u8 *reparse, u32 reparse_length)
+static nt_status create(struct vcb *vcb, struct irp *irp, const u8 *reparse, u32 reparse_length)
 {
+    const struct irp_node *n = irp->p.node;
     struct making m = {
         .vcb = vcb, .name = n->name, .what = n->what, .reparse = reparse, .reparse_length = reparse_length};
     SCOPE_FCB_PUT struct fcb *parent = NULL;
+    if (irp_is_done(irp)) {
+        TRY(node_inode(vcb, irp->done.object, &m.inode));
+        return node_attr(vcb, &m.inode, n->attr);
+    }
     TRY(fcb_get(vcb, n->id, &parent));
     m.parent = parent;
     {
         SCOPE_FCB(parent);
         TRY(make(&m));
     }
+    irp_note(irp, vcb);
+    irp->done.object = m.inode.id;
     return node_attr(vcb, &m.inode, n->attr);
 }
 
@@ -107,12 +114,13 @@ nt_status node_create_unnamed(struct vcb *vcb, u64 directory, const struct hf_no
 }
 
 // Apart, because of its buffer.
-static __attribute__((noinline)) nt_status create_special(struct vcb *vcb, const struct irp_node *n)
+static __attribute__((noinline)) nt_status create_special(struct vcb *vcb, struct irp *irp)
 {
+    const struct irp_node *n = irp->p.node;
     u8 reparse[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
     u32 length;
     TRY(node_reparse_make(n->what->mode & S_IFMT, n->what->target, reparse, &length));
-    return create(vcb, n, reparse, length);
+    return create(vcb, irp, reparse, length);
 }
 
 nt_status node_create(struct vcb *vcb, struct irp *irp)
@@ -120,6 +128,6 @@ nt_status node_create(struct vcb *vcb, struct irp *irp)
     const struct irp_node *n = irp->p.node;
     TRY(node_check_name(n->name));
     if (S_ISREG(n->what->mode) || S_ISDIR(n->what->mode))
-        return create(vcb, n, NULL, 0);
-    return create_special(vcb, n);
+        return create(vcb, irp, NULL, 0);
+    return create_special(vcb, irp);
 }

@@ -5,13 +5,6 @@
 // Locks as in fs.h; of the objects themselves a directory comes before a file, then the lower id.
 #include "fs/node.h"
 
-void node_reap(struct fcb *fcb)
-{
-    fcb_close_streams(fcb);
-    nt_status status = object_reap(fcb->vcb->store, fcb->id);
-    (void)status;
-}
-
 static bool same_name(const struct dirent *entry, struct str name)
 {
     return entry->name_len == name.len && memcmp(entry->name, name.p, name.len) == 0;
@@ -67,8 +60,11 @@ nt_status node_link(struct vcb *vcb, struct irp *irp)
         return STATUS_NOT_A_DIRECTORY;
     SCOPE_FCB(parent);
     SCOPE_FCB(fcb);
-    TRY(check_link(parent, fcb));
-    TRY(write_link(vcb, parent, n->name, fcb));
+    if (!irp_is_done(irp)) {
+        TRY(check_link(parent, fcb));
+        TRY(write_link(vcb, parent, n->name, fcb));
+        irp_note(irp, vcb);
+    }
     return node_fcb_attr(fcb, n->attr);
 }
 
@@ -123,7 +119,7 @@ nt_status node_unlink(struct vcb *vcb, struct irp *irp)
         TRY(unlink_name(vcb, parent, n, &fcb, &gone));
     }
     if (gone)
-        node_reap(fcb);
+        fcb_reap(fcb);
     return STATUS_SUCCESS;
 }
 
@@ -317,7 +313,7 @@ nt_status node_rename(struct vcb *vcb, struct irp *irp)
         status = run(&m, n, &gone);
     }
     if (gone)
-        node_reap(m.victim);
+        fcb_reap(m.victim);
     struct fcb *all[] = {m.from, m.to, m.fcb, m.victim};
     for (u32 i = 0; i < ARRAY_LEN(all); i++)
         if (all[i])

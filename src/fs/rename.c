@@ -149,6 +149,13 @@ void dir_touch(struct fcb *directory, u64 now)
     inode_touch(&directory->inode, TIME_WRITTEN | TIME_CHANGED, now);
 }
 
+void fcb_reap(struct fcb *fcb)
+{
+    fcb_close_streams(fcb);
+    nt_status status = object_reap(fcb->vcb->store, fcb->id);
+    (void)status;
+}
+
 nt_status file_unlink(struct vcb *vcb, struct fcb *parent, struct str name, struct fcb *fcb)
 {
     struct inode inode = fcb->inode;
@@ -286,14 +293,6 @@ static nt_status put_in_place(struct rename *r)
     return status;
 }
 
-static nt_status reap_victim(struct rename *r)
-{
-    if (!r->gone)
-        return STATUS_SUCCESS;
-    fcb_close_streams(r->victim);
-    return object_reap(r->vcb->store, r->victim->id);
-}
-
 static nt_status check_directory_move(struct rename *r)
 {
     bool inside;
@@ -333,7 +332,9 @@ static nt_status run(struct rename *r, struct irp *irp, bool link)
     TRY(dirs_lock(r->vcb, r->from, r->to));
     nt_status status = put_in_place(r);
     dirs_unlock(r->from, r->to);
-    return status == STATUS_SUCCESS ? reap_victim(r) : status;
+    if (status == STATUS_SUCCESS && r->gone)
+        fcb_reap(r->victim);
+    return status;
 }
 
 static nt_status change(struct vcb *vcb, struct irp *irp, bool link)

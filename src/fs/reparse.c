@@ -171,11 +171,12 @@ static nt_status set(struct vcb *vcb, struct irp *irp, const u8 *in, u32 length,
     u8 buffer[MAXIMUM_REPARSE_DATA_BUFFER_SIZE];
     memcpy(buffer, in, length);
     put_le16(buffer + 6, 0); // Reserved
-    {
+    if (!irp_is_done(irp)) {
         SCOPE_FCB(fcb);
         TRY(may_carry(vcb, irp, tag_of(buffer)));
         TRY(match_existing(vcb, fcb, expected));
         TRY(store_reparse(vcb, ccb, buffer, length));
+        irp_note(irp, vcb);
     }
     return store_sync(vcb->store);
 }
@@ -269,12 +270,13 @@ nt_status reparse_point_delete(struct vcb *vcb, struct irp *irp)
     struct fcb *fcb = ccb->scb->fcb;
     const u8 *in = irp->p.control.in;
     struct expected expected = {.tag = tag_of(in), .guid = in + GUID_OFFSET};
-    {
+    if (!irp_is_done(irp)) {
         SCOPE_FCB(fcb);
         if (fcb->inode.reparse_tag == 0)
             return STATUS_NOT_A_REPARSE_POINT;
         TRY(match_existing(vcb, fcb, &expected));
         TRY(store_reparse(vcb, ccb, NULL, 0));
+        irp_note(irp, vcb);
     }
     return store_sync(vcb->store);
 }

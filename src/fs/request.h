@@ -7,6 +7,17 @@
 
 #include "fs/fs.h"
 
+// What the request asks for is done, or has begun to be. When a later step meets a medium that must be
+// verified the request is tried again, and what is done once must not be done twice: fs.c has the rule.
+static inline void irp_note(struct irp *irp, const struct vcb *vcb)
+{
+    irp->done.epoch = vcb->epoch;
+}
+static inline bool irp_is_done(const struct irp *irp)
+{
+    return irp->done.epoch != 0;
+}
+
 // The volume may have turned read-only after it was mounted, so the store is asked.
 bool vcb_is_readonly(struct vcb *vcb);
 
@@ -43,6 +54,9 @@ nt_status name_remove(struct txn *t, u64 directory, struct str name, struct inod
 nt_status dir_put(struct txn *t, const struct fcb *directory, u64 now);
 void dir_touch(struct fcb *directory, u64 now);
 nt_status dir_check_empty(struct vcb *vcb, u64 directory); // DIRECTORY_NOT_EMPTY
+// Take apart what is left of an object that has no names and that nobody has open. What fails here only takes
+// room until the volume is opened again.
+void fcb_reap(struct fcb *fcb);
 // Has it neither names nor handles, nor one that is closing and will see to it? fcb.lock is held.
 static inline bool fcb_is_free(const struct fcb *fcb)
 {

@@ -97,29 +97,42 @@ static nt_status write_volume(struct vcb *vcb, struct irp *irp)
     return pass_down(vcb, irp);
 }
 
-static nt_status write_at(struct vcb *vcb, struct irp *irp, u64 offset)
+// What no try has written yet, at its place.
+static nt_status write_rest(struct vcb *vcb, struct irp *irp, u64 offset)
 {
     struct ccb *ccb = irp_ccb(irp);
-    size_t length = irp->p.write.length, done = 0;
+    const u8 *rest = (const u8 *)irp->p.write.data + irp->done.bytes;
+    size_t length = irp->p.write.length - irp->done.bytes, done = 0;
     TRY(range_check(offset, length));
-    nt_status status = stream_write(ccb->scb->stream, offset, irp->p.write.data, length, &done);
-    irp->information = done;
-    if (done)
+    nt_status status = stream_write(ccb->scb->stream, offset, rest, length, &done);
+    if (done) {
+        irp_note(irp, vcb);
+        irp->done.bytes += done;
         fcb_mark_written(ccb->scb->fcb, ccb);
+    }
     return file_explain(vcb, ccb, offset, length, status);
 }
 
+static nt_status write_at(struct vcb *vcb, struct irp *irp)
+{
+    u64 offset = irp->p.write.offset + irp->done.bytes;
+    TRY(lock_check(irp_ccb(irp)->scb, irp->file, offset, irp->p.write.length - irp->done.bytes, true));
+    return write_rest(vcb, irp, offset);
+}
+
 // The mutex makes "where does it end" and the write one step for all who append. Locks on what lies behind
-// the end are compared like any others.
+// the end are compared like any others. Where a try was cut short another appender may have come in between:
+// the rest goes behind it.
 static nt_status write_append(struct vcb *vcb, struct irp *irp)
 {
     struct scb *scb = irp_ccb(irp)->scb;
+    size_t length = irp->p.write.length - irp->done.bytes;
     SCOPE_LOCK(&scb->mutex);
     struct stream_info info;
     stream_get_info(scb->stream, &info);
-    TRY(range_check(info.size, irp->p.write.length));
-    TRY(lock_check_held(scb, irp->file, info.size, irp->p.write.length, true));
-    return write_at(vcb, irp, info.size);
+    TRY(range_check(info.size, length));
+    TRY(lock_check_held(scb, irp->file, info.size, length, true));
+    return write_rest(vcb, irp, info.size);
 }
 
 static nt_status flush_file(struct vcb *vcb, struct fcb *fcb)
@@ -153,12 +166,11 @@ nt_status fs_write(struct vcb *vcb, struct irp *irp)
         return write_volume(vcb, irp);
     if (length == 0)
         return STATUS_SUCCESS;
-    if (append) {
-        TRY(write_append(vcb, irp));
-    } else {
-        TRY(lock_check(scb, irp->file, offset, length, true));
-        TRY(write_at(vcb, irp, offset));
-    }
+    nt_status status = STATUS_SUCCESS;
+    if (irp->done.bytes < length) // or the flush alone is left
+        status = append ? write_append(vcb, irp) : write_at(vcb, irp);
+    irp->information = irp->done.bytes;
+    TRY(status);
     return irp->file->options & FILE_WRITE_THROUGH ? flush_file(vcb, scb->fcb) : STATUS_SUCCESS;
 }
 
