@@ -333,9 +333,10 @@ nt_status stream_read(struct stream *m, u64 offset, void *data, size_t len, size
 // written.
 nt_status stream_write(struct stream *m, u64 offset, const void *data, size_t len, size_t *done);
 // How often data of this stream was lost, as store_lost says it; to be asked after each flush. Data with sums
-// that may be lost is compared with them first. Without locks of the caller's that a read would need.
+// that may be lost is compared with them first, and writers wait: without locks that a write would need.
 nt_status stream_lost(struct stream *m, u64 *count);
 u64 stream_lost_so_far(struct stream *m);
+u64 stream_lost_at_end(struct stream *m); // it will not be compared any more: what may be lost counts as lost
 nt_status stream_set_size(struct stream *m, u64 size);
 nt_status stream_zero(struct stream *m, u64 offset, u64 len); // deallocates whole clusters
 nt_status stream_set_sparse(struct stream *m, bool sparse);

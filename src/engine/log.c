@@ -174,10 +174,8 @@ static u32 seal_entry(struct store *s, u8 *entry, u32 used, u64 next_object)
 static nt_status write_entry(struct store *s, u8 *entry, u32 used, u64 next_object, bool data_first)
 {
     struct log *l = &s->log;
-    if (data_first && used > HEAD)
+    if (data_first)
         TRY(loss_flush(s));
-    if (used == HEAD)
-        return loss_flush(s);
     u32 size = seal_entry(s, entry, used, next_object);
     u64 at = l->unit * s->unit + (u64)l->head * BLOCK;
     l->head += size / BLOCK;
@@ -197,14 +195,16 @@ nt_status log_write(struct store *s, bool *fit)
     u8 *entry = l->buffer[l->current];
     u32 used = l->used;
     u64 noted = l->noted, next_object = s->next_object;
-    bool unflushed = atomic_exchange(&s->unflushed, false), data_first = l->data_first || unflushed;
+    // Data in place alone has an entry too, which says nothing and moves the tail (medium.c).
+    bool unflushed = atomic_exchange(&s->unflushed, false);
+    bool data_first = used > HEAD && (l->data_first || unflushed);
     l->current ^= 1;
     l->used = HEAD;
     l->taken = 0;
     l->data_first = false;
     // From now on a unit that is given back may be one that an entry on the medium needs (I3).
     l->begun |= used > HEAD;
-    l->tail.tried |= used > HEAD;
+    l->tail.tried = true;
     u32 block = l->head;
     pthread_mutex_unlock(&s->mutex);
     nt_status status = write_entry(s, entry, used, next_object, data_first);
@@ -213,7 +213,7 @@ nt_status log_write(struct store *s, bool *fit)
         l->safe = MAX(l->safe, noted);
     else
         l->overflow = true; // what was noted is gone: a commit must follow
-    if (status == STATUS_SUCCESS && used > HEAD)
+    if (status == STATUS_SUCCESS)
         l->tail = (struct log_tail){block, l->head, from_le64(((const struct raw_log *)entry)->sum), false};
     pthread_mutex_unlock(&s->mutex);
     if (status == STATUS_SUCCESS)

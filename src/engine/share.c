@@ -99,6 +99,7 @@ static nt_status convert(struct stream *m, const struct raw_stream *wanted)
     u64 old = stream_data(m), target = store_new_object(s);
     struct change c;
     struct txn *t;
+    TRY(loss_settle(m)); // while there is something to compare with
     TRY(txn_begin(s, TXN_NORMAL, &t));
     TRY(txn_end(t, orphan_tail(t, target, 0, NULL)));
     nt_status status = convert_all(m, from_le16(wanted->algorithm) != CHECKSUM_TYPE_NONE, target);
@@ -108,6 +109,8 @@ static nt_status convert(struct stream *m, const struct raw_stream *wanted)
         c.raw = *wanted;
         status = change_end(&c, switch_data(&c, target));
     }
+    if (status == STATUS_SUCCESS)
+        loss_convert(m, target, stream_summed(m));
     nt_status trimmed = extent_trim(s, status == STATUS_SUCCESS ? old : target, 0, NULL, true);
     return status != STATUS_SUCCESS ? status : trimmed;
 }
@@ -254,8 +257,10 @@ nt_status stream_clone(struct stream *source, u64 source_offset, struct stream *
         pthread_mutex_lock(&second->writer);
     nt_status status = clone_prepare(source, source_end, target, target_end);
     struct clone c = {source, target, source_offset / cluster, target_offset / cluster, source_end / cluster};
-    if (status == STATUS_SUCCESS)
+    if (status == STATUS_SUCCESS) {
+        loss_clone(source, target);
         status = clone_range(&c);
+    }
     if (second != first)
         pthread_mutex_unlock(&second->writer);
     return status;

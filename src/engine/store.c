@@ -116,6 +116,7 @@ static void store_free(struct store *s)
 {
     txn_pool_destroy(s);
     log_destroy(s);
+    loss_destroy(s);
     space_destroy(s);
     cache_destroy(&s->cache);
     pthread_mutex_destroy(&s->tree.mutex);
@@ -327,6 +328,8 @@ nt_status store_close(struct store *s)
             status = STATUS_LOST_WRITEBEHIND_DATA;
         if (!dirty) // all was safe before
             status = STATUS_SUCCESS;
+        if (status == STATUS_SUCCESS && loss_at_end(s))
+            status = STATUS_LOST_WRITEBEHIND_DATA;
     }
     store_free(s);
     return status;
@@ -563,33 +566,19 @@ static nt_status finish_pending(struct store *s)
     return STATUS_SUCCESS;
 }
 
-// Nothing changed but data in place: the device's own cache is all there is to flush. As for every flush the
-// caller has store.committing, so a flush that finds nothing to do knows that the one that did it is over.
-static nt_status flush_data(struct store *s)
-{
-    if (!atomic_exchange(&s->unflushed, false))
-        return STATUS_SUCCESS;
-    nt_status status = loss_flush(s);
-    if (status == STATUS_SUCCESS)
-        return status;
-    atomic_store(&s->unflushed, true);
-    loss_open(s);
-    // What the device lost is not written again, so no later flush may promise it.
-    if (!store_may_come_back(status))
-        store_fail(s, status);
-    return status;
-}
-
 // Opened for reading: what it changed in memory was played from the log, so there is nothing to make safe.
 static bool is_reader(struct store *s)
 {
     return atomic_load(&s->readonly) && atomic_load(&s->failed) == STATUS_SUCCESS;
 }
 
-static bool has_changes(struct store *s) // under mutex, no commit running
+// Data in place is a change like others: a medium without it must not look like this one (medium.c). Under
+// mutex, no commit running, so one that finds nothing to do knows that the one that did it is over.
+static bool has_changes(struct store *s)
 {
     ASSERT_HELD(&s->mutex);
-    return s->has_pending || s->changed_super || atomic_load(&s->cache.dirty_count) > 0;
+    return s->has_pending || s->changed_super || atomic_load(&s->cache.dirty_count) > 0 ||
+           atomic_load(&s->unflushed);
 }
 
 nt_status store_commit(struct store *s)
@@ -609,8 +598,8 @@ nt_status store_commit(struct store *s)
         s->committing = true; // I4
         pthread_mutex_unlock(&s->mutex);
         status = changes && !pending ? seal_generation(s) : STATUS_SUCCESS;
-        if (status == STATUS_SUCCESS)
-            status = changes ? finish_pending(s) : flush_data(s);
+        if (status == STATUS_SUCCESS && changes)
+            status = finish_pending(s);
         pthread_mutex_lock(&s->mutex);
         s->committing = false;
         pthread_cond_broadcast(&s->changed);
@@ -690,7 +679,7 @@ void store_resume_commits(struct store *s)
 bool store_dirty(struct store *s)
 {
     SCOPE_LOCK(&s->mutex);
-    return !is_reader(s) && ((has_changes(s) && !log_is_safe(s, s->log.noted)) || atomic_load(&s->unflushed));
+    return !is_reader(s) && has_changes(s) && (!log_is_safe(s, s->log.noted) || atomic_load(&s->unflushed));
 }
 
 void store_purge(struct store *s)

@@ -22,6 +22,13 @@ static nt_status load(struct store *s, const struct key *key, struct raw_stream 
     return from_le64(raw->size) > INT64_MAX ? STATUS_FILE_CORRUPT_ERROR : STATUS_SUCCESS;
 }
 
+static void stream_free(struct stream *m)
+{
+    pthread_mutex_destroy(&m->writer);
+    hold_destroy(&m->lock);
+    free(m);
+}
+
 nt_status stream_open(struct store *s, u64 id, struct str name, struct stream **out)
 {
     struct key key;
@@ -39,9 +46,12 @@ nt_status stream_open(struct store *s, u64 id, struct str name, struct stream **
     m->unfinished = atomic_load(&s->unfinished);
     pthread_mutex_init(&m->writer, NULL);
     hold_init(&m->lock);
-    loss_add(m);
-    *out = m;
-    return STATUS_SUCCESS;
+    nt_status status = loss_add(m);
+    if (status == STATUS_SUCCESS)
+        *out = m;
+    else
+        stream_free(m);
+    return status;
 }
 
 void stream_close(struct stream *m)
@@ -49,9 +59,7 @@ void stream_close(struct stream *m)
     if (!m)
         return;
     loss_remove(m);
-    pthread_mutex_destroy(&m->writer);
-    hold_destroy(&m->lock);
-    free(m);
+    stream_free(m);
 }
 
 void stream_get_info(struct stream *m, struct stream_info *info)

@@ -20,7 +20,7 @@ struct stream {
     struct hold lock;
     struct raw_stream raw; // as in the record; under lock
     bool unfinished;       // clusters behind the end may still be mapped; under writer
-    struct stream_loss loss;
+    struct loss_entry *loss;
 };
 
 static inline u64 stream_size(const struct stream *m)

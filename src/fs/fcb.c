@@ -239,7 +239,7 @@ static void close_stream(struct scb *scb)
         scb->fcb->news.closed = true;
     }
     scb->stream = NULL;
-    scb->lost += stream_lost_so_far(stream);
+    scb->lost += stream_lost_at_end(stream);
     stream_close(stream);
 }
 

@@ -365,6 +365,30 @@ static void loss_is_reported_once(void **state)
     assert_ok(volume_close(&f));
 }
 
+// What was in doubt when the medium went cannot be compared any more.
+static void doubt_that_went_with_the_medium_is_told(void **state)
+{
+    (void)state;
+    struct file_object f, g;
+    open_f(&f);
+    struct ccb *ccb = f.context;
+    assert_ok(stream_set_integrity(ccb->scb->stream, CHECKSUM_TYPE_CRC32, false));
+    assert_ok(volume_open(&v, &g, "g", FILE_WRITE_DATA, FILE_CREATE, 0));
+    assert_ok(volume_flush(&f));
+    assert_ok(write_letter(&f, 0, 'x'));
+    store_was_away(ccb->vcb->store);
+    assert_ok(volume_flush(&g));
+    assert_false(store_dirty(ccb->vcb->store)); // so nothing is dropped
+    blk_sim_insert(sim, B, true);
+    assert_status(read_letter(&f, 4096, 'A'), STATUS_WRONG_VOLUME);
+    blk_sim_insert(sim, A, true);
+    assert_status(volume_flush(&f), STATUS_LOST_WRITEBEHIND_DATA);
+    assert_ok(volume_flush(&f));
+    assert_ok(volume_flush(&g));
+    assert_ok(volume_close(&g));
+    assert_ok(volume_close(&f));
+}
+
 static void case_066_silent_swap(void **state)
 {
     (void)state;
@@ -716,6 +740,7 @@ int main(void)
         TEST(case_065_swap_while_writing),
         TEST(loss_is_reported_once),
         TEST(case_066_silent_swap),
+        TEST(doubt_that_went_with_the_medium_is_told),
         TEST(case_067_foreign_medium_is_raw),
         TEST(case_082_is_volume_mounted),
         TEST(check_verify_is_for_the_caller),
