@@ -174,11 +174,17 @@ nt_status fs_write(struct vcb *vcb, struct irp *irp)
     return irp->file->options & FILE_WRITE_THROUGH ? flush_file(vcb, scb->fcb) : STATUS_SUCCESS;
 }
 
+// A flush of the root directory is one of the volume.
+static bool is_of_volume(const struct ccb *ccb)
+{
+    return !ccb->scb || (ccb->scb->fcb->id == OBJECT_ROOT && ccb->scb->name_len == 0);
+}
+
 u64 ccb_lost_so_far(const struct ccb *ccb)
 {
     const struct vcb *vcb = ccb->vcb;
-    u64 now = ccb->scb ? ccb->scb->lost + stream_lost_so_far(ccb->scb->stream)
-                       : vcb->lost + store_lost_so_far(vcb->store);
+    u64 now = is_of_volume(ccb) ? vcb->lost + store_lost_so_far(vcb->store)
+                                : ccb->scb->lost + stream_lost_so_far(ccb->scb->stream);
     return vcb->dropped + now;
 }
 
@@ -187,7 +193,7 @@ u64 ccb_lost_so_far(const struct ccb *ccb)
 static nt_status tell_lost(struct vcb *vcb, struct ccb *ccb)
 {
     u64 count;
-    TRY(ccb->scb ? stream_lost(ccb->scb->stream, &count) : store_lost(vcb->store, &count));
+    TRY(is_of_volume(ccb) ? store_lost(vcb->store, &count) : stream_lost(ccb->scb->stream, &count));
     count = ccb_lost_so_far(ccb);
     return atomic_exchange(&ccb->told, count) == count ? STATUS_SUCCESS : STATUS_LOST_WRITEBEHIND_DATA;
 }

@@ -187,18 +187,19 @@ static void write_through_and_flush_commit(void **state)
     assert_ok(volume_close(&f));
 }
 
-// Each handle of the file and of the volume hears of it once; handles of other files, and those that came
-// afterwards, do not.
+// Each handle of the file, of the volume and of its root directory hears of it once; handles of other files,
+// and those that came afterwards, do not.
 static void lost_data_is_told_to_each_handle_once(void **state)
 {
     (void)state;
-    struct file_object told[3], calm[2], later;
+    struct file_object told[4], calm[2], later;
     open_file(&told[0], READ_WRITE);
     open_file(&told[1], READ_WRITE);
     assert_ok(volume_open(&v, &told[2], NULL, FILE_READ_DATA, FILE_OPEN, 0));
     volume_put(&v, "calm", "x");
     assert_ok(volume_open(&v, &calm[0], "calm", READ_WRITE, FILE_OPEN, 0));
-    assert_ok(volume_open(&v, &calm[1], "", FILE_LIST_DIRECTORY, FILE_OPEN, 0));
+    assert_ok(volume_open(&v, &calm[1], "quiet", FILE_LIST_DIRECTORY, FILE_CREATE, FILE_DIRECTORY_FILE));
+    assert_ok(volume_open(&v, &told[3], "", FILE_LIST_DIRECTORY, FILE_OPEN, 0));
     struct store *store = ((struct ccb *)told[0].context)->vcb->store;
     assert_ok(volume_flush(&told[2]));
     for (u32 round = 0; round < 2; round++) {
