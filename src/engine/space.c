@@ -18,7 +18,8 @@
 //   I8  The edges of the volume are given out last, to data and pages alike. Each is as large as half of the
 //       reserve, which data leave: so a volume that is full of data has places for pages at either end.
 //   I9  Damage of a page of the map takes away the units below it and nothing else: they are not given out.
-//       A status that is no damage (the medium changed, no memory) reaches the caller.
+//       What cannot be read now is not given out either, but does not leak. Any other status (the medium
+//       changed, no memory) reaches the caller.
 //
 //                  space_alloc_*, space_take
 //        +------+ --------------------------> +-------+   transaction ends    +--------+
@@ -327,7 +328,7 @@ static nt_status pick(struct store *s, struct hunt *h, u32 level, u64 index, str
         return STATUS_SUCCESS;
     }
     struct page *page;
-    nt_status status = map_load(s, level, index, &p, false, &page);
+    nt_status status = map_load(s, level, index, &p, LOOK_LATER, &page);
     if (status != STATUS_SUCCESS)
         return status_is_local(status) ? STATUS_SUCCESS : status; // I9
     u32 count = MIN((u32)from_le16(page_head(page)->count), (u32)SPACE_FANOUT);
@@ -404,15 +405,21 @@ static nt_status allocate_in(struct store *s, struct want *want, struct range ra
     return STATUS_SUCCESS;
 }
 
-static nt_status full(const struct space *sp)
+// Why there is no room; SUCCESS: there is more now than there was. What could not be read is read again here
+// and now: without room no transaction begins, so another generation may never come.
+static nt_status full(struct store *s, u64 was)
 {
+    struct space *sp = &s->space;
+    TRY(map_look_again(s));
+    if (sp->avail > was)
+        return STATUS_SUCCESS;
     return sp->lost && sp->avail == 0 ? sp->lost->status : STATUS_DISK_FULL;
 }
 
 nt_status space_full(struct store *s)
 {
     SCOPE_LOCK(&s->space.mutex);
-    return full(&s->space);
+    return full(s, s->space.avail);
 }
 
 static u64 avail_pages(const struct store *s)
@@ -437,38 +444,40 @@ u64 space_avail_clusters(struct store *s, u64 reserve_pages)
                : MIN(usable / s->cluster_units, s->space.avail_groups + held / s->cluster_units);
 }
 
-static nt_status allocate_data(struct store *s, struct want *want, u64 *unit, u64 *count)
+static nt_status allocate_data(struct store *s, u64 reserve_pages, u32 want_clusters, u64 *unit, u64 *count)
 {
     struct space *sp = &s->space;
-    want->at = sp->data_cursor;
-    TRY(allocate_in(s, want, (struct range){0, s->units}, unit, count));
-    if (*count == 0)
-        return full(sp);
-    sp->data_cursor = *unit + *count;
-    return STATUS_SUCCESS;
-}
-
-nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want_clusters, u64 *unit, u32 *clusters)
-{
-    u64 count, pages_per_step =
-                   s->cluster_units; // at 64 KiB a cluster takes four pages, at 4 KiB a page four clusters
-    *unit = 0;
-    *clusters = 0;
-    SCOPE_LOCK(&s->space.mutex);
     u64 spare = avail_pages(s) > reserve_pages ? avail_pages(s) - reserve_pages : 0;
-    struct want want = {.groups = s->cluster_units > 1};
-    struct space *sp = &s->space;
+    struct want want = {.groups = s->cluster_units > 1, .at = sp->data_cursor};
+    *count = 0;
     if (want.groups) {
-        want.units = MIN((u64)want_clusters, spare / pages_per_step) * s->cluster_units;
+        // A cluster of 64 KiB takes four pages.
+        want.units = MIN((u64)want_clusters, spare / s->cluster_units) * s->cluster_units;
         if (want.units == 0)
-            return full(sp);
+            return STATUS_SUCCESS;
     } else {
         // A piece of n units may break into n / 4 + 2 groups. When only the reserve's groups are whole, take
         // what lies in broken ones.
         want.broken = spare <= 2;
         want.units = want.broken ? want_clusters : MIN((u64)want_clusters, (spare - 2) * GROUP_UNITS);
     }
-    TRY(allocate_data(s, &want, unit, &count));
+    TRY(allocate_in(s, &want, (struct range){0, s->units}, unit, count));
+    if (*count > 0)
+        sp->data_cursor = *unit + *count;
+    return STATUS_SUCCESS;
+}
+
+nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want_clusters, u64 *unit, u32 *clusters)
+{
+    u64 count = 0;
+    *unit = 0;
+    *clusters = 0;
+    SCOPE_LOCK(&s->space.mutex);
+    while (count == 0) {
+        u64 was = s->space.avail;
+        TRY(allocate_data(s, reserve_pages, want_clusters, unit, &count));
+        TRY(count > 0 ? STATUS_SUCCESS : full(s, was));
+    }
     *clusters = (u32)(count / s->cluster_units);
     return STATUS_SUCCESS;
 }
@@ -536,21 +545,31 @@ static nt_status allocate_page(struct store *s, u64 unit[2], u64 count[2])
     return allocate_ends(s, &want, unit, count);
 }
 
+// Both copies or none.
+static nt_status allocate_copies(struct store *s, u64 unit[2], bool *made)
+{
+    u64 count[2] = {0, 0};
+    nt_status status = allocate_page(s, unit, count);
+    *made = status == STATUS_SUCCESS && count[s->copies - 1] > 0;
+    for (int copy = 0; copy < s->copies && !*made; copy++)
+        if (count[copy] > 0)
+            give_back(s, unit[copy], count[copy], true);
+    return status;
+}
+
 nt_status space_alloc_page(struct store *s, u64 addr[2])
 {
-    u64 unit[2] = {0, 0}, count[2] = {0, 0};
+    u64 unit[2] = {0, 0};
     addr[0] = addr[1] = 0;
     SCOPE_LOCK(&s->space.mutex);
-    nt_status status = allocate_page(s, unit, count);
-    if (status == STATUS_SUCCESS && count[s->copies - 1] == 0)
-        status = full(&s->space);
-    for (int copy = 0; copy < s->copies; copy++) {
-        if (status == STATUS_SUCCESS)
-            addr[copy] = unit[copy] * s->unit;
-        else if (count[copy] > 0)
-            give_back(s, unit[copy], count[copy], true);
+    for (bool made = false; !made;) {
+        u64 was = s->space.avail;
+        TRY(allocate_copies(s, unit, &made));
+        TRY(made ? STATUS_SUCCESS : full(s, was));
     }
-    return status;
+    for (int copy = 0; copy < s->copies; copy++)
+        addr[copy] = unit[copy] * s->unit;
+    return STATUS_SUCCESS;
 }
 
 // --- freeing -------------------------------------------------------------------------------------
@@ -612,9 +631,13 @@ static void give_back_in(struct store *s, u64 region, u64 bit, u64 count, bool b
     struct space_path path = {0};
     struct held *h = NULL;
     u64 base = region * SPACE_LEAF_UNITS;
-    if ((!born_now && !(h = held_get(&s->space, region))) ||
-        map_walk(s, region, true, &path) != STATUS_SUCCESS) {
+    if (map_walk(s, region, true, &path) != STATUS_SUCCESS) {
         leak(s, base + bit, count);
+        return;
+    }
+    if (!born_now && !(h = held_get(&s->space, region))) {
+        leak(s, base + bit, count);
+        map_put(&path);
         return;
     }
     for (u64 end = bit + count, n; bit < end; bit += n) {
@@ -650,7 +673,7 @@ nt_status space_ready(struct store *s, u64 unit, u64 units)
     SCOPE_LOCK(&sp->mutex);
     for (u64 end = unit + units; unit < end;) {
         u64 region = unit / SPACE_LEAF_UNITS, bit = unit % SPACE_LEAF_UNITS;
-        struct space_path path = {0};
+        struct space_path path = {.look = LOOK_AGAIN};
         if (region >= sp->regions)
             break;
         nt_status status = map_walk(s, region, true, &path);
@@ -658,7 +681,7 @@ nt_status space_ready(struct store *s, u64 unit, u64 units)
             map_put(&path);
             status = held_get(sp, region) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
         }
-        TRY(status_is_local(status) ? STATUS_SUCCESS : status); // I9: these will leak
+        TRY(status_is_damage(status) ? STATUS_SUCCESS : status); // I9: these will leak
         unit += MIN(end - unit, SPACE_LEAF_UNITS - bit);
     }
     return STATUS_SUCCESS;
@@ -705,7 +728,7 @@ nt_status space_take(struct store *s, u64 unit, u64 units)
 
 nt_status space_bitmap(struct store *s, u64 region, u64 *bits)
 {
-    struct space_path path = {.insist = true};
+    struct space_path path = {.look = LOOK_HARD};
     SCOPE_LOCK(&s->space.mutex);
     TRY(map_walk(s, region, false, &path));
     if (path.page[0]) {
@@ -765,11 +788,13 @@ void space_durable(struct store *s)
     SCOPE_LOCK(&sp->mutex);
     for (u32 i = 0; i < HELD_BUCKETS; i++) {
         for (struct held *h = sp->committing.buckets[i]; h; h = h->next) {
+            if (h->count == 0) // got ready, and not needed: its page may be anywhere
+                continue;
             // The commit's pages are in memory still, or those that took their places in this generation
-            // are, so only what lost_add was told of is not to be had (I9).
+            // are, so only what damaged counts made lost is not to be had (I9).
             struct space_path path = {0};
             nt_status status = map_walk(s, h->region, false, &path);
-            ASSERT(status == STATUS_SUCCESS ? !!path.page[0] : status_is_local(status));
+            ASSERT(status == STATUS_SUCCESS ? !!path.page[0] : status_is_damage(status));
             if (status != STATUS_SUCCESS)
                 continue;
             struct region r = region_view(s, h->region, path.page[0]);

@@ -30,7 +30,7 @@ struct lost {
     u32 level;
     u64 index;
     nt_status status; // DISK_CORRUPT_ERROR: for good; else it is looked at again in later generations
-    u64 generation;
+    u64 generation;   // in which it was last looked at
     u64 free, groups; // taken off what may be given out
 };
 
@@ -69,10 +69,12 @@ nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want, u64 *un
 // Both copies, as far apart as space_apart while room allows it, else as far as it allows.
 nt_status space_alloc_page(struct store *s, u64 addr[2]);
 u64 space_apart(const struct store *s); // units
-nt_status space_full(struct store *s);  // which of the two statuses it is when there is no room
+// Why there is no room. SUCCESS: there is more now, since what could not be read was read after all.
+nt_status space_full(struct store *s);
 bool space_can_free(const struct store *s, u64 unit, u64 units); // inside the volume, and no fixed places
 // Before units are given back, inside the same generation, while the request can still fail: afterwards it
-// cannot. Not needed for what this generation has taken.
+// cannot. Not needed for what this generation has taken. What damage keeps from being given back is no
+// failure, what cannot be read now is.
 nt_status space_ready(struct store *s, u64 unit, u64 units);
 nt_status space_ready_page(struct store *s, const u64 addr[2]);
 // Give back: held until the commit is durable, or (never committed) free at once. What damage keeps from

@@ -225,16 +225,20 @@ void map_lost_remove(struct space *sp, struct lost **at)
     free(lost);
 }
 
-// The page behind a pointer. A damaged one is not read again for each request, only for those that insist;
-// one that could not be read is tried again in the next generation. What can be had again has its units
-// again.
-nt_status map_load(struct store *s, u32 level, u64 index, const struct space_ptr *p, bool insist,
+static bool is_worth_a_look(const struct store *s, const struct lost *lost, enum map_look look)
+{
+    if (status_is_damage(lost->status))
+        return look == LOOK_HARD;
+    return look != LOOK_LATER || lost->generation != s->generation;
+}
+
+nt_status map_load(struct store *s, u32 level, u64 index, const struct space_ptr *p, enum map_look look,
                    struct page **out)
 {
     struct lost **at = lost_find(&s->space, level, index), *lost = *at;
     struct ptr ptr = space_page_ptr(s, level, index, p);
     *out = NULL;
-    if (lost && !insist && (status_is_damage(lost->status) || lost->generation == s->generation))
+    if (lost && !is_worth_a_look(s, lost, look))
         return lost->status;
     nt_status status = page_get(s, &ptr, PAGE_SPACE, level, out);
     if (lost && status == STATUS_SUCCESS)
@@ -256,7 +260,7 @@ static nt_status step(struct store *s, struct space_path *path, u32 level, u64 i
     struct page *old = NULL;
     *out = NULL;
     if (p.birth != 0) {
-        TRY(map_load(s, level, index, &p, path->insist, &old));
+        TRY(map_load(s, level, index, &p, path->look, &old));
         (void)!page_repair(s, old); // the right bytes are here, and an undo may want them
     }
     if (!write || (old && old->birth == s->generation)) {
@@ -312,10 +316,35 @@ nt_status map_walk(struct store *s, u64 region, bool write, struct space_path *p
     return STATUS_SUCCESS;
 }
 
+nt_status map_look_again(struct store *s)
+{
+    struct space *sp = &s->space;
+    for (struct lost *lost = sp->lost; lost; lost = lost->next)
+        lost->generation = 0; // still to be looked at; the list changes meanwhile
+    for (;;) {
+        struct lost *lost = sp->lost;
+        while (lost && (lost->generation != 0 || status_is_damage(lost->status)))
+            lost = lost->next;
+        if (!lost)
+            return STATUS_SUCCESS;
+        struct space_path path = {0};
+        u32 level = lost->level;
+        u64 index = lost->index;
+        nt_status status = map_walk(s, index * map_span(level), false, &path);
+        if (status == STATUS_SUCCESS)
+            map_put(&path);
+        else if (!status_is_local(status))
+            return status;
+        lost = *lost_find(sp, level, index);
+        if (lost)
+            lost->generation = s->generation;
+    }
+}
+
 nt_status space_trace(struct store *s, u64 region, struct page_trace *trace)
 {
     SCOPE_LOCK(&s->space.mutex);
-    struct space_path path = {.top = s->space.level, .insist = true};
+    struct space_path path = {.top = s->space.level, .look = LOOK_HARD};
     nt_status status = STATUS_SUCCESS;
     *trace = (struct page_trace){.top = path.top, .bottom = path.top + 1};
     for (u32 level = path.top + 1; level-- > 0 && status == STATUS_SUCCESS;) {

@@ -11,11 +11,15 @@ enum {
     SPACE_BITMAP = sizeof(struct raw_page), // where it begins in its page
 };
 
+// Which lost pages a walk reads again: those that could not be read, if that was in an earlier generation or
+// at once; and those that were found damaged.
+enum map_look { LOOK_LATER, LOOK_AGAIN, LOOK_HARD };
+
 struct space_path {
     struct page *page[SPACE_LEVELS_MAX];
     u32 slot[SPACE_LEVELS_MAX]; // of page[n-1] in page[n]
     u32 top;
-    bool insist; // look again at pages that were found damaged
+    enum map_look look;
 };
 
 // 64 units of a region; a bit that is set: the unit is in use.
@@ -32,11 +36,11 @@ struct space_ptr map_pointer(struct store *s, struct space_path *path, u32 level
 // whose commit is under way, is below pages that are in memory.
 nt_status map_lost_add(struct store *s, u32 level, u64 index, const struct space_ptr *p, nt_status status);
 void map_lost_remove(struct space *sp, struct lost **at);
-// The page behind a pointer. A damaged one is not read again for each request, only for those that insist;
-// one that could not be read is tried again in the next generation. What can be had again has its units
-// again.
-nt_status map_load(struct store *s, u32 level, u64 index, const struct space_ptr *p, bool insist,
+// The page behind a pointer. What can be had again has its units again.
+nt_status map_load(struct store *s, u32 level, u64 index, const struct space_ptr *p, enum map_look look,
                    struct page **out);
+// Read every page again that could not be read. Fails with what is no matter of one page.
+nt_status map_look_again(struct store *s);
 // From the root to a region's bitmap. Without write, page[0] is NULL when it (or a page above it) was never
 // written.
 nt_status map_walk(struct store *s, u64 region, bool write, struct space_path *path);

@@ -466,7 +466,8 @@ static nt_status path_make_writable(struct txn *t, struct path *path)
         if (old->birth == s->generation)
             continue;
         TRY(t->undoing ? STATUS_SUCCESS : page_repair(s, old));
-        TRY(space_ready_page(s, old->addr));
+        nt_status ready = space_ready_page(s, old->addr);
+        TRY(t->undoing && status_is_unreadable(ready) ? STATUS_SUCCESS : ready); // it rather leaks a page
         TRY(page_copy(s, path, old, level, &copy));
         struct ptr ptr = ptr_of(copy);
         if (level == path->top)

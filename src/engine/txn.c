@@ -34,6 +34,7 @@ static bool crowded(const struct store *s)
 }
 
 // Why a transaction cannot begin now; SUCCESS: it can (I3), or with *commit it could behind a commit.
+// DISK_FULL: there is no room to give out, and space_full tells why.
 static nt_status admission(struct store *s, enum txn_kind kind, bool *commit)
 {
     struct space *sp = &s->space;
@@ -48,7 +49,7 @@ static nt_status admission(struct store *s, enum txn_kind kind, bool *commit)
     if (space_avail_pages(s) >= reserved * s->copies + floor)
         return STATUS_SUCCESS;
     *commit = atomic_load(&sp->running.units) > 0 || atomic_load(&sp->committing.units) > 0;
-    return *commit ? STATUS_SUCCESS : space_full(s);
+    return *commit ? STATUS_SUCCESS : STATUS_DISK_FULL;
 }
 
 static void wait_for_others(struct store *s)
@@ -84,7 +85,10 @@ nt_status txn_begin(struct store *s, enum txn_kind kind, struct txn **out)
         }
         pthread_mutex_unlock(&s->mutex);
         // A replay must not be committed in part.
-        TRY(!commit ? status : s->replaying ? STATUS_DISK_CORRUPT_ERROR : store_commit(s));
+        if (commit)
+            TRY(s->replaying ? STATUS_DISK_CORRUPT_ERROR : store_commit(s));
+        else
+            TRY(status == STATUS_DISK_FULL ? space_full(s) : status);
         pthread_mutex_lock(&s->mutex);
     }
     struct txn *t = s->pool;

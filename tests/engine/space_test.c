@@ -498,7 +498,7 @@ static void on_event(void *context, const struct store_event *event)
     w->last = *event;
 }
 
-static const struct sense changed = {SENSE_ATTENTION, 0x28, 0, 0}, unreadable = {SENSE_MEDIUM, 0x11, 0, 0};
+static const struct sense changed = {SENSE_ATTENTION, 0x28, 0, 0};
 
 // What the medium says while the map is read reaches whoever asked, and is forgotten with it.
 static void a_status_of_the_medium_is_no_full_disk(void **state)
@@ -652,25 +652,164 @@ static void a_lost_root_is_damage_and_no_full_disk(void **state)
     volume_free(&v);
 }
 
-// One that cannot be read now is looked at again in the next generation.
+// One page that answers its readers with a status, if it has one.
+struct hidden {
+    u64 addr[2];
+    nt_status status;
+    u32 reads; // that failed
+};
+
+static nt_status hide(void *context, enum sim_kind kind, u64 offset, struct sense *sense)
+{
+    (void)sense;
+    struct hidden *h = context;
+    if (kind != SIM_READ || (offset != h->addr[0] && offset != h->addr[1]))
+        return STATUS_SUCCESS;
+    h->reads += h->status != STATUS_SUCCESS;
+    return h->status;
+}
+
+// A volume whose second region's bitmap, or the map's root, is to be hidden.
+// Nothing of it is in memory, but 100 units of the second region are taken,
+// from *unit on.
+static void make_hidden(struct volume *v, struct hidden *h, bool root, u64 *unit)
+{
+    struct page_trace trace;
+    *h = (struct hidden){.status = STATUS_SUCCESS};
+    volume_make(v, 1024 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    blk_sim_watch(v->blk, hide, h);
+    struct store *s = v->store;
+    *unit = SPACE_LEAF_UNITS + 1000;
+    assert_ok(space_take(s, *unit, 100));
+    volume_create(v, OBJECT_ROOT, "before", false);
+    assert_ok(store_commit(s));
+    assert_ok(space_trace(s, 1, &trace));
+    memcpy(h->addr, trace.ptr[root ? trace.top : 0].addr, sizeof h->addr);
+    store_purge(s);
+}
+
+// What cannot be read now is looked at again in the next generation, and at
+// once where nothing goes on without it: without room no transaction begins,
+// and so no other generation.
 static void an_unreadable_page_is_not_lost_for_good(void **state)
 {
     (void)state;
     struct volume v;
-    u64 addr[2];
-    volume_make(&v, 16 * MIB, 4096, 1, OPTION_CASE_SENSITIVE);
+    struct hidden h;
+    struct txn *t;
+    u64 unit, addr[2];
+    u32 clusters;
+    for (int what = 0; what < 4; what++) {
+        make_hidden(&v, &h, true, &unit);
+        struct store *s = v.store;
+        u64 avail = s->space.avail, generation = s->generation;
+        h.status = STATUS_DEVICE_DATA_ERROR;
+        assert_status(space_alloc_page(s, addr), STATUS_DEVICE_DATA_ERROR);
+        assert_status(space_alloc_page(s, addr), STATUS_DEVICE_DATA_ERROR);
+        assert_status(txn_begin(s, TXN_NORMAL, &t), STATUS_DEVICE_DATA_ERROR);
+        assert_status(txn_begin(s, TXN_FREEING, &t), STATUS_DEVICE_DATA_ERROR);
+        assert_int_equal(s->space.avail, 0);
+        h.status = STATUS_VERIFY_REQUIRED;
+        assert_status(txn_begin(s, TXN_NORMAL, &t), STATUS_VERIFY_REQUIRED);
+        h.status = STATUS_SUCCESS;
+        if (what == 0) {
+            assert_ok(space_alloc_page(s, addr));
+            space_free_page(s, addr, true);
+        } else if (what == 1) {
+            assert_ok(space_alloc_data(s, 0, 1, &unit, &clusters));
+            space_free(s, unit, clusters, true);
+        } else {
+            assert_ok(txn_begin(s, what == 2 ? TXN_NORMAL : TXN_FREEING, &t));
+            assert_ok(txn_end(t, STATUS_SUCCESS));
+        }
+        assert_null(s->space.lost);
+        assert_int_equal(s->space.avail, avail);
+        assert_int_equal(s->generation, generation);
+        assert_recount(s);
+        volume_free(&v);
+    }
+}
+
+// A page that damage took away is not read for each request that finds no room.
+static void a_damaged_page_is_not_read_again(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct hidden h;
+    struct txn *t;
+    u64 unit, addr[2];
+    make_hidden(&v, &h, true, &unit);
+    h.status = STATUS_DISK_CORRUPT_ERROR;
+    assert_status(space_alloc_page(v.store, addr), STATUS_DISK_CORRUPT_ERROR);
+    u32 reads = h.reads;
+    assert_true(reads > 0);
+    assert_status(space_alloc_page(v.store, addr), STATUS_DISK_CORRUPT_ERROR);
+    assert_status(txn_begin(v.store, TXN_NORMAL, &t), STATUS_DISK_CORRUPT_ERROR);
+    assert_int_equal(h.reads, reads);
+    store_abandon(v.store);
+    blk_close(v.blk);
+}
+
+// What cannot be read for a moment fails who wants to free something there, and
+// nothing leaks.
+static void nothing_leaks_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    struct volume v;
+    struct hidden h;
+    struct txn *t;
+    u64 unit;
+    make_hidden(&v, &h, false, &unit);
     struct store *s = v.store;
-    u64 avail = s->space.avail;
+    u64 free = s->space.root.free;
+    for (int n = 0; n < 2; n++) {
+        assert_ok(txn_begin(s, TXN_FREEING, &t));
+        h.status = STATUS_DEVICE_DATA_ERROR;
+        nt_status status = txn_free(t, unit, 100, false);
+        assert_status(status, STATUS_DEVICE_DATA_ERROR);
+        assert_status(txn_end(t, status), status);
+        h.status = STATUS_SUCCESS;
+    }
+    assert_int_equal(s->failed, STATUS_SUCCESS);
+    assert_ok(txn_begin(s, TXN_FREEING, &t)); // in the same generation
+    assert_ok(txn_free(t, unit, 100, false));
+    assert_ok(txn_end(t, STATUS_SUCCESS));
     assert_ok(store_commit(s));
-    store_purge(s);
-    blk_sim_fail(v.blk, SIM_READ, 1, unreadable);
-    assert_status(space_alloc_page(s, addr), STATUS_DEVICE_DATA_ERROR);
-    assert_status(space_alloc_page(s, addr), STATUS_DEVICE_DATA_ERROR);
-    s->generation++;
-    assert_ok(space_alloc_page(s, addr));
-    space_free_page(s, addr, true);
-    assert_int_equal(s->space.avail, avail);
+    assert_int_equal(s->space.root.free, free + 100);
+    assert_recount(s);
+    volume_check(&v);
     volume_free(&v);
+}
+
+// Where nothing could be given back nothing is held, and the end of a commit
+// reads nothing.
+static void the_end_of_a_commit_reads_nothing(void **state)
+{
+    (void)state;
+    for (int ready = 0; ready < 2; ready++) {
+        struct volume v;
+        struct hidden h;
+        u64 unit;
+        make_hidden(&v, &h, false, &unit);
+        struct store *s = v.store;
+        volume_create(&v, OBJECT_ROOT, "another", false);
+        if (ready) {
+            assert_ok(space_ready(s, unit, 100)); // and then its transaction failed
+            assert_ok(store_commit(s));
+            assert_ok(space_ready(s, unit, 100));
+        } else {
+            u32 regions = s->space.running.regions;
+            h.status = STATUS_DEVICE_DATA_ERROR;
+            space_free(s, unit, 100, false);
+            assert_int_equal(s->space.running.regions, regions);
+        }
+        u32 reads = h.reads;
+        h.status = STATUS_NO_MEDIA_IN_DEVICE;
+        assert_ok(store_commit(s));
+        assert_int_equal(h.reads, reads);
+        h.status = STATUS_SUCCESS;
+        volume_free(&v);
+    }
 }
 
 // Freed twice, never taken, the map's own places, beyond the end: told, and no count changes.
@@ -738,6 +877,9 @@ int main(void)
         cmocka_unit_test(a_damaged_page_takes_what_it_holds),
         cmocka_unit_test(a_lost_root_is_damage_and_no_full_disk),
         cmocka_unit_test(an_unreadable_page_is_not_lost_for_good),
+        cmocka_unit_test(a_damaged_page_is_not_read_again),
+        cmocka_unit_test(nothing_leaks_that_cannot_be_read_now),
+        cmocka_unit_test(the_end_of_a_commit_reads_nothing),
         cmocka_unit_test(what_is_not_taken_is_not_freed),
     };
     return cmocka_run_group_tests_name("space", tests, NULL, NULL);
