@@ -148,7 +148,8 @@ static nt_status stick_flush(struct blk *b, struct sense *sense)
     for (const struct cached *c = stick.first; c; c = c->next)
         if (!c->dropped)
             TRY(blk_pwrite(stick.below, c->data, c->len, c->offset, sense));
-    forget();
+    if (!stick.host_cache)
+        forget();
     return blk_flush(stick.below, sense);
 }
 
