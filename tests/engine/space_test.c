@@ -676,7 +676,7 @@ static void make_hidden(struct volume *v, struct hidden *h, bool root, u64 *unit
 {
     struct page_trace trace;
     *h = (struct hidden){.status = STATUS_SUCCESS};
-    volume_make(v, 1024 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
+    volume_make(v, 2048 * MIB, 4096, 2, OPTION_CASE_SENSITIVE);
     blk_sim_watch(v->blk, hide, h);
     struct store *s = v->store;
     *unit = SPACE_LEAF_UNITS + 1000;
