@@ -261,7 +261,10 @@ static int setup(void **state)
 {
     struct store_format_options format = {.cluster = 4096, .options = OPTION_CASE_SENSITIVE};
     (void)state;
-    stick.attention = stick.hold = stick.hold_reads = stick.hold_writes = stick.host_cache = false;
+    stick.attention = stick.host_cache = false;
+    atomic_store(&stick.hold, false);
+    atomic_store(&stick.hold_reads, false);
+    atomic_store(&stick.hold_writes, false);
     stick.failing = 0;
     stick.last = &stick.first;
     assert_ok(blk_sim_new(SIZE, 0, &stick.below));
