@@ -108,7 +108,8 @@ enum irp_privilege { PRIVILEGE_CREATE_SYMBOLIC_LINK = 1, PRIVILEGE_MANAGE_VOLUME
 // rest.
 struct irp_done {
     u64 epoch;  // of the volume (fs.h) that it was done to; 0: nothing is done
-    u64 bytes;  // written
+    u64 offset; // append: where its bytes are
+    u64 bytes;  // and how many
     u64 object; // made
 };
 

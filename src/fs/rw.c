@@ -97,42 +97,57 @@ static nt_status write_volume(struct vcb *vcb, struct irp *irp)
     return pass_down(vcb, irp);
 }
 
-// What no try has written yet, at its place.
-static nt_status write_rest(struct vcb *vcb, struct irp *irp, u64 offset)
+// From byte `from` of the request's data on; *written counts from its start.
+static nt_status write_data(struct vcb *vcb, struct irp *irp, u64 offset, size_t from, size_t *written)
 {
     struct ccb *ccb = irp_ccb(irp);
-    const u8 *rest = (const u8 *)irp->p.write.data + irp->done.bytes;
-    size_t length = irp->p.write.length - irp->done.bytes, done = 0;
+    const u8 *data = (const u8 *)irp->p.write.data + from;
+    size_t length = irp->p.write.length - from, done = 0;
     TRY(range_check(offset, length));
-    nt_status status = stream_write(ccb->scb->stream, offset, rest, length, &done);
-    if (done) {
-        irp_note(irp, vcb);
-        irp->done.bytes += done;
+    nt_status status = stream_write(ccb->scb->stream, offset, data, length, &done);
+    *written = from + done;
+    if (done)
         fcb_mark_written(ccb->scb->fcb, ccb);
-    }
     return file_explain(vcb, ccb, offset, length, status);
 }
 
 static nt_status write_at(struct vcb *vcb, struct irp *irp)
 {
-    u64 offset = irp->p.write.offset + irp->done.bytes;
-    TRY(lock_check(irp_ccb(irp)->scb, irp->file, offset, irp->p.write.length - irp->done.bytes, true));
-    return write_rest(vcb, irp, offset);
+    size_t written = 0;
+    TRY(lock_check(irp_ccb(irp)->scb, irp->file, irp->p.write.offset, irp->p.write.length, true));
+    nt_status status = write_data(vcb, irp, irp->p.write.offset, 0, &written);
+    irp->information = written;
+    return status;
 }
 
+enum { APPEND_SPLIT = -1 }; // irp_done.offset: the bytes are not in one place
+
 // The mutex makes "where does it end" and the write one step for all who append. Locks on what lies behind
-// the end are compared like any others. Where a try was cut short another appender may have come in between:
-// the rest goes behind it.
+// the end are compared like any others. A second try writes everything again where it is, since the device
+// may have lost it; only what found no place before another appender came goes behind that.
 static nt_status write_append(struct vcb *vcb, struct irp *irp)
 {
     struct scb *scb = irp_ccb(irp)->scb;
-    size_t length = irp->p.write.length - irp->done.bytes;
+    struct irp_done *done = &irp->done;
+    size_t length = irp->p.write.length, from = 0, written = 0;
     SCOPE_LOCK(&scb->mutex);
     struct stream_info info;
     stream_get_info(scb->stream, &info);
-    TRY(range_check(info.size, length));
-    TRY(lock_check_held(scb, irp->file, info.size, length, true));
-    return write_rest(vcb, irp, info.size);
+    if (!irp_is_done(irp)) {
+        done->offset = info.size;
+    } else if (done->offset == (u64)APPEND_SPLIT ||
+               (done->bytes < length && done->offset + done->bytes != info.size)) {
+        done->offset = (u64)APPEND_SPLIT;
+        from = done->bytes;
+    }
+    u64 offset = done->offset == (u64)APPEND_SPLIT ? info.size : done->offset;
+    TRY(range_check(offset, length - from));
+    TRY(lock_check_held(scb, irp->file, offset, length - from, true));
+    nt_status status = from < length ? write_data(vcb, irp, offset, from, &written) : STATUS_SUCCESS;
+    if (written > 0)
+        irp_note(irp, vcb);
+    irp->information = done->bytes = MAX(done->bytes, written);
+    return status;
 }
 
 static nt_status flush_file(struct vcb *vcb, struct fcb *fcb)
@@ -142,36 +157,6 @@ static nt_status flush_file(struct vcb *vcb, struct fcb *fcb)
         TRY(fcb_save(fcb));
     }
     return store_sync(vcb->store);
-}
-
-nt_status fs_write(struct vcb *vcb, struct irp *irp)
-{
-    struct ccb *ccb = irp_ccb(irp);
-    struct scb *scb = ccb->scb;
-    u64 offset = irp->p.write.offset;
-    size_t length = irp->p.write.length;
-    u32 access = irp->file->access;
-    // Who may only append writes at the end, whatever the offset says.
-    bool append = offset == UINT64_MAX || !(access & FILE_WRITE_DATA);
-
-    if (scb && ccb_is_directory(ccb))
-        return STATUS_INVALID_DEVICE_REQUEST;
-    if (!(access & (FILE_WRITE_DATA | (scb ? FILE_APPEND_DATA : 0))))
-        return STATUS_ACCESS_DENIED;
-    if (!append || !scb)
-        TRY(range_check(offset, length));
-    if (vcb->info.readonly)
-        return STATUS_MEDIA_WRITE_PROTECTED;
-    if (!scb)
-        return write_volume(vcb, irp);
-    if (length == 0)
-        return STATUS_SUCCESS;
-    nt_status status = STATUS_SUCCESS;
-    if (irp->done.bytes < length) // or the flush alone is left
-        status = append ? write_append(vcb, irp) : write_at(vcb, irp);
-    irp->information = irp->done.bytes;
-    TRY(status);
-    return irp->file->options & FILE_WRITE_THROUGH ? flush_file(vcb, scb->fcb) : STATUS_SUCCESS;
 }
 
 // A flush of the root directory is one of the volume.
@@ -196,6 +181,35 @@ static nt_status tell_lost(struct vcb *vcb, struct ccb *ccb)
     TRY(is_of_volume(ccb) ? store_lost(vcb->store, &count) : stream_lost(ccb->scb->stream, &count));
     count = ccb_lost_so_far(ccb);
     return atomic_exchange(&ccb->told, count) == count ? STATUS_SUCCESS : STATUS_LOST_WRITEBEHIND_DATA;
+}
+
+nt_status fs_write(struct vcb *vcb, struct irp *irp)
+{
+    struct ccb *ccb = irp_ccb(irp);
+    struct scb *scb = ccb->scb;
+    u64 offset = irp->p.write.offset;
+    size_t length = irp->p.write.length;
+    u32 access = irp->file->access;
+    // Who may only append writes at the end, whatever the offset says.
+    bool append = offset == UINT64_MAX || !(access & FILE_WRITE_DATA);
+
+    if (scb && ccb_is_directory(ccb))
+        return STATUS_INVALID_DEVICE_REQUEST;
+    if (!(access & (FILE_WRITE_DATA | (scb ? FILE_APPEND_DATA : 0))))
+        return STATUS_ACCESS_DENIED;
+    if (!append || !scb)
+        TRY(range_check(offset, length));
+    if (vcb->info.readonly)
+        return STATUS_MEDIA_WRITE_PROTECTED;
+    if (!scb)
+        return write_volume(vcb, irp);
+    if (length == 0)
+        return STATUS_SUCCESS;
+    TRY(append ? write_append(vcb, irp) : write_at(vcb, irp));
+    if (!(irp->file->options & FILE_WRITE_THROUGH))
+        return STATUS_SUCCESS;
+    TRY(flush_file(vcb, scb->fcb));
+    return irp->done.offset == (u64)APPEND_SPLIT ? tell_lost(vcb, ccb) : STATUS_SUCCESS;
 }
 
 nt_status fs_flush(struct vcb *vcb, struct irp *irp)
