@@ -535,12 +535,52 @@ static void a_request_is_done_once(void **state)
     print_message("# %llu moments\n", (unsigned long long)n - 1);
 }
 
+// The drive is reset before it flushes, and has forgotten what it had cached when it is asked the next time.
+static enum { FINE, RESETS, FORGETS } drive;
+static nt_status reset(void *context, enum sim_kind kind, u64 offset, struct sense *sense)
+{
+    (void)context, (void)offset;
+    if (kind == SIM_FLUSH && drive == RESETS) {
+        drive = FORGETS;
+        return sense_report(sense, 6, 0x29, 0);
+    }
+    if (kind == SIM_READY && drive == FORGETS) {
+        drive = FINE;
+        assert_ok(blk_sim_lose(sim, CARD, 7));
+    }
+    return STATUS_SUCCESS;
+}
+
+// What a write-through said is written is there, though the try that wrote it was for nothing.
+static void what_the_device_lost_is_written_again(void **state)
+{
+    (void)state;
+    static char seen[APPENDED];
+    for (u32 append = 0; append < 2; append++) {
+        u64 at = append ? 5 : 0, done;
+        volume_begin();
+        blk_sim_cache(sim, CARD);
+        blk_sim_watch(sim, reset, NULL);
+        open_f("a", FILE_READ_DATA | FILE_APPEND_DATA | FILE_WRITE_DATA, FILE_WRITE_THROUGH);
+        drive = RESETS;
+        assert_ok(volume_write(&f, append ? UINT64_MAX : 0, data, sizeof data));
+        assert_int_equal(drive, FINE);
+        assert_ok(volume_read(&f, at, seen, sizeof seen, &done));
+        assert_int_equal(done, sizeof data);
+        assert_memory_equal(seen, data, sizeof data);
+        assert_ok(volume_close(&f));
+        expect_size("a", at + sizeof data);
+        volume_end();
+    }
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[ARRAY_LEN(requests)];
+    struct CMUnitTest tests[ARRAY_LEN(requests) + 1];
     for (u32 i = 0; i < ARRAY_LEN(requests); i++)
         tests[i] = (struct CMUnitTest){.name = requests[i].name,
                                        .test_func = a_request_is_done_once,
                                        .initial_state = (void *)(uintptr_t)&requests[i]};
+    tests[ARRAY_LEN(requests)] = (struct CMUnitTest)cmocka_unit_test(what_the_device_lost_is_written_again);
     return cmocka_run_group_tests_name("retry", tests, media_make, NULL);
 }
