@@ -38,6 +38,7 @@
 
 enum {
     LONG_RUN = 65536, // bytes: a piece this long is good enough, a longer one is not searched for
+    LOOKS = 8,        // at a map whose pages can be read one moment and not the next
 };
 #define GROUP_STARTS 0x1111111111111111ull
 #define APART_MOST   (1024 * MIB) // bytes
@@ -410,6 +411,7 @@ static nt_status allocate_in(struct store *s, struct want *want, struct range ra
 static nt_status full(struct store *s, u64 was)
 {
     struct space *sp = &s->space;
+    was = MIN(was, sp->avail); // this very request may have failed to read a page, or read it again
     TRY(map_look_again(s));
     if (sp->avail > was)
         return STATUS_SUCCESS;
@@ -473,10 +475,10 @@ nt_status space_alloc_data(struct store *s, u64 reserve_pages, u32 want_clusters
     *unit = 0;
     *clusters = 0;
     SCOPE_LOCK(&s->space.mutex);
-    while (count == 0) {
+    for (int turn = 0; count == 0; turn++) {
         u64 was = s->space.avail;
         TRY(allocate_data(s, reserve_pages, want_clusters, unit, &count));
-        TRY(count > 0 ? STATUS_SUCCESS : full(s, was));
+        TRY(count > 0 ? STATUS_SUCCESS : turn < LOOKS ? full(s, was) : STATUS_IO_DEVICE_ERROR);
     }
     *clusters = (u32)(count / s->cluster_units);
     return STATUS_SUCCESS;
@@ -562,10 +564,11 @@ nt_status space_alloc_page(struct store *s, u64 addr[2])
     u64 unit[2] = {0, 0};
     addr[0] = addr[1] = 0;
     SCOPE_LOCK(&s->space.mutex);
-    for (bool made = false; !made;) {
+    bool made = false;
+    for (int turn = 0; !made; turn++) {
         u64 was = s->space.avail;
         TRY(allocate_copies(s, unit, &made));
-        TRY(made ? STATUS_SUCCESS : full(s, was));
+        TRY(made ? STATUS_SUCCESS : turn < LOOKS ? full(s, was) : STATUS_IO_DEVICE_ERROR);
     }
     for (int copy = 0; copy < s->copies; copy++)
         addr[copy] = unit[copy] * s->unit;

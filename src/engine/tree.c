@@ -632,7 +632,7 @@ nt_status tree_patch(struct txn *t, const struct key *key, u32 offset, const voi
         status = txn_note_undo(t, key, UNDO_PATCH, offset, (struct slice){old.p + offset, len});
     if (status == STATUS_SUCCESS)
         status = path_make_writable(t, &path);
-    if (status == STATUS_SUCCESS) {
+    if (status == STATUS_SUCCESS && len > 0) {
         struct page *leaf = path.page[0];
         SCOPE_WRITE(&leaf->latch);
         memcpy(leaf->data + (node_value(leaf->data, i).p - leaf->data) + offset, bytes, len);
